@@ -1,0 +1,55 @@
+package websocket
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/chanws/websocket/codec"
+)
+
+// Sentinel errors, to be compared with [errors.Is].
+var (
+	// ErrClosed is returned by calls on a connection or stream that is closing
+	// or closed. What ended it is told by Closed, and by errors.As with a
+	// [*CloseError] where a closing handshake was the cause.
+	ErrClosed = errors.New("websocket: closed")
+
+	// ErrQueueFull is returned by the Try variants when the outbound queue has
+	// no room, in messages or in bytes. Nothing was queued.
+	ErrQueueFull = errors.New("websocket: outbound queue is full")
+
+	// ErrPingUnsupported is returned by Ping and Pong where the protocol version
+	// spoken has no such frames (hixie-75 and hixie-76).
+	ErrPingUnsupported = errors.New("websocket: this protocol version has no ping")
+
+	// ErrMessageTooBig is in the chain of the error that ends a connection whose
+	// peer sent a message over the limit (close code 1009).
+	ErrMessageTooBig = codec.ErrMessageTooBig
+)
+
+// A CloseError tells with which code and reason a connection was closed
+// (RFC 6455, section 7.4), and whether the peer or this side said so first. It
+// matches [ErrClosed].
+type CloseError struct {
+	// Code is the status code: the peer's where Received is set, else ours.
+	Code StatusCode
+	// Reason is the text that came with it, at most 123 bytes; often empty.
+	Reason string
+	// Received tells that the close frame came from the peer.
+	Received bool
+}
+
+func (e *CloseError) Error() string {
+	s := "websocket: closed by this side: "
+	if e.Received {
+		s = "websocket: closed by the peer: "
+	}
+	s += strconv.Itoa(int(e.Code))
+	if e.Reason != "" {
+		s += " " + strconv.Quote(e.Reason)
+	}
+	return s
+}
+
+// Is reports that a CloseError is an [ErrClosed].
+func (e *CloseError) Is(target error) bool { return target == ErrClosed }

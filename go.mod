@@ -1,0 +1,3 @@
+module github.com/chanws/websocket
+
+go 1.25
