@@ -53,3 +53,7 @@ func (e *CloseError) Error() string {
 
 // Is reports that a CloseError is an [ErrClosed].
 func (e *CloseError) Is(target error) bool { return target == ErrClosed }
+
+// A ProtocolError says which rule the peer broke: the close code sent for it
+// and the section of the RFC.
+type ProtocolError = codec.ProtocolError

@@ -1,0 +1,30 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrMessageTooBig is in the chain of the error for a message over the limit.
+	ErrMessageTooBig = errors.New("websocket: message too big")
+
+	// ErrNeedMore is returned by Next when the bytes at hand hold no further event.
+	ErrNeedMore = errors.New("websocket: more bytes are needed")
+)
+
+// A ProtocolError says which rule the peer broke, and with which code the
+// connection is to be closed for it.
+type ProtocolError struct {
+	Code    StatusCode // what to close with: 1002, 1007 or 1009
+	Section string     // where the rule stands, such as "RFC 6455, section 5.5"
+	Reason  string     // what was wrong
+	Offset  int64      // where: bytes of the stream after the handshake, counted from 0
+	Err     error      // the kind of error, such as ErrMessageTooBig; may be nil
+}
+
+func (e *ProtocolError) Error() string {
+	return fmt.Sprintf("websocket: protocol error %d at byte %d: %s (%s)", e.Code, e.Offset, e.Reason, e.Section)
+}
+
+func (e *ProtocolError) Unwrap() error { return e.Err }

@@ -1,0 +1,2 @@
+// Package websocket is WebSocket and EventSource over channels.
+package websocket
