@@ -67,9 +67,9 @@ func (b *Buffer) ReleaseOnce(generation uint32) {
 	pools[b.class].Put(b)
 }
 
-// grow returns a Buffer with the same bytes and room for size in all; b is
+// Grow returns a Buffer with the same bytes and room for size in all; b is
 // released. Nothing may refer to b's bytes any more.
-func (b *Buffer) grow(size int) *Buffer {
+func (b *Buffer) Grow(size int) *Buffer {
 	larger := NewBuffer(size)
 	larger.Bytes = append(larger.Bytes, b.Bytes...)
 	b.Release()
@@ -81,7 +81,7 @@ func (b *Buffer) grow(size int) *Buffer {
 // that many small appends take linear time.
 func (b *Buffer) Append(p []byte) *Buffer {
 	if n := len(b.Bytes) + len(p); n > cap(b.Bytes) {
-		b = b.grow(max(n, 2*cap(b.Bytes)))
+		b = b.Grow(max(n, 2*cap(b.Bytes)))
 	}
 	b.Bytes = append(b.Bytes, p...)
 	return b

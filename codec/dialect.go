@@ -41,6 +41,9 @@ type Writer interface {
 	// as it is and nothing comes after it; else it reports false.
 	AppendHeader(dst []byte, f Frame) ([]byte, bool)
 
+	// Seal does so too, and may change the payload in place to what then follows.
+	Seal(dst []byte, f Frame) ([]byte, bool)
+
 	// Supports reports whether the version has frames of this kind.
 	Supports(op Opcode) bool
 }

@@ -33,5 +33,15 @@ func (e *Encoder) AppendHeader(dst []byte, f Frame) ([]byte, bool) {
 	return AppendHeader(dst, h), true
 }
 
+// Seal appends the header and masks the payload in place, where it is masked.
+func (e *Encoder) Seal(dst []byte, f Frame) ([]byte, bool) {
+	if e.NewKey == nil {
+		return e.AppendHeader(dst, f)
+	}
+	h := Header{Final: f.Final, Reserved: f.Reserved, Opcode: f.Opcode, Masked: true, Key: e.NewKey(), Length: uint64(len(f.Payload))}
+	Mask(f.Payload, h.Key, 0)
+	return AppendHeader(dst, h), true
+}
+
 // Supports reports true: RFC 6455 has all frames.
 func (e *Encoder) Supports(Opcode) bool { return true }
