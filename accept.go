@@ -146,7 +146,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		return nil, &HandshakeError{Reason: "the response could not be sent", Err: err}
 	}
 	c := newConn(opts.settings())
-	c.request = trimRequest(r)
+	c.requestHead = packRequest(r)
 	c.start(serverHandshake(c, agreed, newTransport(conn), rest, negotiation.URL(r)))
 	return c, nil
 }
@@ -161,6 +161,7 @@ func Handler(serve func(*Conn), opts *AcceptOptions) http.Handler {
 		if err != nil {
 			return
 		}
+		c.keepRequest(r)
 		defer c.Abort() // where serve panics, and for what it did not receive
 		serve(c)
 		c.Close(context.Background(), StatusNormalClosure, "")
@@ -217,7 +218,7 @@ func serverHandshake(c *Conn, agreed *negotiate.ServerHandshake, t transport, re
 		rest:        rest,
 		version:     agreed.Version,
 		subprotocol: agreed.Subprotocol,
-		url:         u,
+		address:     u.String(),
 	}
 }
 
@@ -232,13 +233,4 @@ func (c *Conn) newDecoder(p *negotiate.Pipeline) codec.Reader {
 		Reserved:       codec.Reserved(p.Reserved()),
 		Parts:          c.fragments,
 	})
-}
-
-// trimRequest copies what is worth keeping of a request for as long as the
-// connection lives: not its body, nor its context, which hold on to what net/http
-// had allocated.
-func trimRequest(r *http.Request) *http.Request {
-	kept := r.WithContext(context.Background())
-	kept.Body = http.NoBody
-	return kept
 }

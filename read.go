@@ -190,22 +190,25 @@ func (c *Conn) deliver(m Message) {
 // deliverLate waits for the application to receive. It reports false where it has
 // given up, or left without receiving.
 func (c *Conn) deliverLate(m Message) bool {
-	if !c.awaitInbox(len(m.Data)) {
+	c.mu.Lock()
+	abandoned, leaving := c.abandoned.wait(), c.leaving.wait()
+	c.mu.Unlock()
+	if !c.awaitInbox(len(m.Data), abandoned, leaving) {
 		return false
 	}
 	select {
 	case c.messages <- m:
 		return true
-	case <-c.abandoned:
+	case <-abandoned:
 		return false
-	case <-c.leaving:
+	case <-leaving:
 	}
 	grace := time.NewTimer(leaveGrace)
 	defer grace.Stop()
 	select {
 	case c.messages <- m:
 		return true
-	case <-c.abandoned:
+	case <-abandoned:
 	case <-grace.C:
 	}
 	return false
@@ -239,17 +242,17 @@ func (c *Conn) remember(size int) {
 // awaitInbox waits until a message of the size fits. A channel does not tell when
 // something is taken from it, so this looks, less and less often: soon enough for
 // one who receives, seldom for one who does not.
-func (c *Conn) awaitInbox(size int) bool {
+func (c *Conn) awaitInbox(size int, abandoned, leaving <-chan struct{}) bool {
 	for pause := 20 * time.Microsecond; !c.fitsInbox(size); pause = min(2*pause, 50*time.Millisecond) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-c.abandoned:
+		case <-abandoned:
 			timer.Stop()
 			return false
-		case <-c.leaving:
+		case <-leaving:
 			timer.Stop()
-			return len(c.messages) < cap(c.messages)
+			return true
 		}
 	}
 	return true
@@ -331,7 +334,7 @@ func (d *discard) Idle() {
 // conclude ends the connection: the writer, the transport, all who wait, and the
 // channels, in this order.
 func (c *Conn) conclude(err error) {
-	if n := c.discarding; n > 0 {
+	if n := c.discarding; n > 0 && !c.hasAbandoned() {
 		c.report(fmt.Errorf(errDiscardedFmt, n, leaveGrace))
 	}
 	event := c.settle(err)
@@ -351,12 +354,12 @@ func (c *Conn) conclude(err error) {
 	c.phase = StateClosed
 	c.event = event
 	c.stopTimers()
-	c.mu.Unlock()
-	c.logEnd(event)
-	close(c.ended)
 	close(c.messages)
 	c.finished.Store(true)
-	c.publish()
+	c.ended.raise()
+	c.publishLocked(time.Millisecond)
+	c.mu.Unlock()
+	c.logEnd(event)
 }
 
 // settle decides how the connection ended (RFC 6455, section 7.1.5).
@@ -400,7 +403,7 @@ func (c *Conn) publishLocked(again time.Duration) {
 	if c.published || !c.finished.Load() {
 		return
 	}
-	if len(c.messages) > 0 && !c.isAbandoned() {
+	if len(c.messages) > 0 && !c.abandoned.raised {
 		if c.publishTimer == nil {
 			c.publishTimer = time.AfterFunc(again, func() {
 				c.mu.Lock()
@@ -420,5 +423,7 @@ func (c *Conn) publishLocked(again time.Duration) {
 	}
 	c.closed <- c.event
 	close(c.closed)
-	close(c.errors)
+	if c.errors != nil {
+		close(c.errors)
+	}
 }

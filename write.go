@@ -123,13 +123,14 @@ func (c *Conn) send(ctx context.Context, f outFrame) error {
 // sendLate waits for room. It is called with the lock held, and releases it.
 func (c *Conn) sendLate(ctx context.Context, f outFrame) error {
 	w := c.budget.wait(len(f.Payload))
+	closing := c.closing.wait()
 	c.mu.Unlock()
 	var err error
 	select {
 	case <-w.granted:
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-c.closing:
+	case <-closing:
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -372,18 +373,29 @@ func (p *packer) flush() error {
 	return err
 }
 
-// write writes within the timeout.
+// write writes within the timeout. The deadline is set and cleared under the lock,
+// as that which ends the connection is.
 func (c *Conn) write(buffers net.Buffers) error {
-	if c.writeTimeout > 0 {
-		if err := c.transport.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
-			return err
-		}
-		// The end of the connection sets a deadline too, which this may have undone.
-		if c.isBroken() {
-			return errAborted
-		}
+	if c.writeTimeout <= 0 {
+		return c.transport.write(buffers)
 	}
-	return c.transport.write(buffers)
+	if err := c.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+		return err
+	}
+	if err := c.transport.write(buffers); err != nil {
+		return err
+	}
+	return c.setWriteDeadline(time.Time{})
+}
+
+// setWriteDeadline sets a deadline unless the connection is over.
+func (c *Conn) setWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken {
+		return errAborted
+	}
+	return c.transport.setWriteDeadline(t)
 }
 
 // finishWork gives back what the work held.
