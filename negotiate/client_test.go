@@ -108,6 +108,8 @@ func TestResponseRules(t *testing.T) {
 		{"no colon", upgrade, upgrade + "X-A\r\n", 0, "RFC 9112, section 5"},
 		{"no name", upgrade, upgrade + ": b\r\n", 0, "RFC 9112, section 5"},
 		{"NUL", upgrade, upgrade + "X-A: b\x00\r\n", 0, "RFC 9112, section 5"},
+		{"DEL", upgrade, upgrade + "X-A: b\x7f\r\n", 0, "RFC 9112, section 5"},
+		{"tab within", upgrade, upgrade + "X-A: b\tc\r\n", 101, good},
 		{"lone CR", upgrade, upgrade + "X-A: b\rX-C: d\r\n", 0, "RFC 9112, section 5"},
 		{"lone LF", upgrade, "Upgrade: websocket\n", 0, "RFC 9112, section 2.2"},
 		{"opaque text", upgrade, upgrade + "X-A: \xe9\xff\r\n", 101, good},

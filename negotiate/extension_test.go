@@ -151,8 +151,9 @@ func (s *fakeSession) Incoming(dst []byte, m Message, limit int64) ([]byte, bool
 	if s.leave || m.Reserved == 0 {
 		return nil, false, nil
 	}
-	inner, ok := strings.CutPrefix(string(m.Data), s.name+"(")
-	if inner, ok = strings.CutSuffix(inner, ")"); !ok {
+	inner, begins := strings.CutPrefix(string(m.Data), s.name+"(")
+	inner, ends := strings.CutSuffix(inner, ")")
+	if !begins || !ends {
 		return nil, false, errors.New("not wrapped")
 	}
 	return append(dst, inner...), true, nil
