@@ -115,6 +115,8 @@ func benchmarkEcho(b *testing.B, conns, size, burst int) {
 	wg.Wait()
 	b.StopTimer()
 	var total Stats
+	mu.Lock()
+	defer mu.Unlock()
 	for _, c := range served {
 		s := c.Stats()
 		total.MessagesSent += s.MessagesSent

@@ -30,11 +30,12 @@ type Conn struct {
 	closed   chan CloseEvent // sent to once
 
 	// The read loop's own.
-	connect    connector
-	reader     codec.Reader
-	sizes      []int // of the last messages delivered, a ring
-	delivered  int
-	discarding int // messages that nobody received after Close
+	connect       connector
+	reader        codec.Reader
+	sizes         []int // of the last messages delivered, a ring
+	delivered     int
+	discarding    int // messages that nobody received after Close
+	messagesEnded bool
 
 	// The writer's own. The writer is whoever set writing.
 	writer    codec.Writer
@@ -44,7 +45,7 @@ type Conn struct {
 	backlog  atomic.Bool   // the read loop has more input at hand
 	activity atomic.Uint32 // reads; the sign of life
 	waiting  atomic.Bool   // the read loop waits for the application, not for the peer
-	finished atomic.Bool   // only Closed is left to be published
+	watching atomic.Bool   // it matters that the application comes back to the channels
 
 	received counters // the read loop's, for Stats
 
@@ -67,6 +68,7 @@ type state struct {
 	leaving   signal // the application has called Close
 	abandoned signal // the application has given up what it has not received
 	ended     signal // the transport is closed
+	returned  signal // the application has dealt with all that it has received
 
 	errors chan error // made when first used
 
@@ -96,6 +98,7 @@ type state struct {
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
+	finished       bool // only Closed is left to be published
 	published      bool
 
 	cancelConnect context.CancelFunc
@@ -203,9 +206,7 @@ func (c *Conn) Opened() <-chan struct{} {
 // Messages gives the messages received, in order, and is closed after the last
 // one. A connection whose messages are not received stops reading.
 func (c *Conn) Messages() <-chan Message {
-	if c.finished.Load() {
-		c.publish()
-	}
+	c.cameBack()
 	return c.messages
 }
 
@@ -224,9 +225,7 @@ func (c *Conn) Errors() <-chan error {
 // a Close whose context ended, by the end of the context in the options, or by not
 // receiving for the close timeout after the connection was gone.
 func (c *Conn) Closed() <-chan CloseEvent {
-	if c.finished.Load() {
-		c.publish()
-	}
+	c.cameBack()
 	return c.closed
 }
 

@@ -60,6 +60,7 @@ func (n *netConn) Read(p []byte) (int, error) {
 
 // streamEnd is how a stream of bytes ends.
 func (c *Conn) streamEnd() error {
+	c.cameBack()
 	<-c.whenEnded()
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -17,6 +17,10 @@ const (
 	// stopped. The goroutine that would receive may be the one that is in Close.
 	leaveGrace = 250 * time.Millisecond
 
+	// answerGrace is how long the answer to the peer's close frame waits for the
+	// answer to the last message before it.
+	answerGrace = 20 * time.Millisecond
+
 	// lingerTimeout is how long a connection that is over for us waits for the
 	// peer to end its side, so that what was sent last is not lost to a reset
 	// (RFC 6455, section 7.1.1).
@@ -261,6 +265,8 @@ func (c *Conn) awaitInbox(size int, abandoned, leaving <-chan struct{}) bool {
 // answerClose completes the closing handshake that the peer began, with the code it
 // has sent, or answered (RFC 6455, section 5.5.1).
 func (c *Conn) answerClose(code StatusCode) {
+	c.endMessages()
+	c.awaitAnswers()
 	c.mu.Lock()
 	if !c.closeQueued {
 		c.queueClose(code, "")
@@ -275,6 +281,47 @@ func (c *Conn) answerClose(code StatusCode) {
 		// "the server MUST close the TCP connection first"; the client waits for
 		// it, but not for ever. RFC 6455, section 7.1.1.
 		c.drain()
+	}
+}
+
+// endMessages closes Messages: nothing follows.
+func (c *Conn) endMessages() {
+	if !c.messagesEnded {
+		c.messagesEnded = true
+		close(c.messages)
+	}
+}
+
+// awaitAnswers lets the application answer the messages that came before the peer's
+// close frame: "An endpoint MAY delay sending a Close frame until its current message
+// is sent". A library that calls back has that for nothing; here the application may
+// not have received them yet. It has answered when it comes back for more, to
+// Messages or Closed or with Close; where it holds the channels and calls neither,
+// a short time after it has received all, or a longer one in which it received
+// nothing.
+func (c *Conn) awaitAnswers() {
+	c.mu.Lock()
+	done := c.closing.wait() // raised already if this side closed first
+	returned := c.returned.wait()
+	c.mu.Unlock()
+	c.watching.Store(true)
+	ticker := time.NewTicker(answerGrace)
+	defer ticker.Stop()
+	left := len(c.messages)
+	for idle := time.Duration(0); idle < leaveGrace; idle += answerGrace {
+		select {
+		case <-done:
+			return
+		case <-returned:
+			return
+		case <-ticker.C:
+		}
+		before := left
+		if left = len(c.messages); left == 0 && before == 0 {
+			return
+		} else if left < before {
+			idle = 0
+		}
 	}
 }
 
@@ -354,8 +401,9 @@ func (c *Conn) conclude(err error) {
 	c.phase = StateClosed
 	c.event = event
 	c.stopTimers()
-	close(c.messages)
-	c.finished.Store(true)
+	c.endMessages()
+	c.finished = true
+	c.watching.Store(true)
 	c.ended.raise()
 	c.publishLocked(time.Millisecond)
 	c.mu.Unlock()
@@ -391,16 +439,22 @@ func (c *Conn) settle(err error) CloseEvent {
 	return event
 }
 
-// publish makes Closed ready if the application has received everything, and else
-// looks again later. No goroutine waits meanwhile, only a timer.
-func (c *Conn) publish() {
+// cameBack notes that the application came back to the channels: if nothing is left
+// for it to receive, it has dealt with all that was.
+func (c *Conn) cameBack() {
+	if !c.watching.Load() || len(c.messages) > 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.returned.raise()
 	c.publishLocked(time.Millisecond)
 }
 
+// publishLocked makes Closed ready if the application has received everything, and
+// else looks again later. No goroutine waits meanwhile, only a timer.
 func (c *Conn) publishLocked(again time.Duration) {
-	if c.published || !c.finished.Load() {
+	if c.published || !c.finished {
 		return
 	}
 	if len(c.messages) > 0 && !c.abandoned.raised {
