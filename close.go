@@ -118,12 +118,10 @@ func (c *Conn) beginClosing() {
 	}
 }
 
-// queueClose puts the close frame behind the messages in the queue.
+// queueClose puts the close frame behind the messages in the queue. A version that
+// has none writes nothing for it.
 func (c *Conn) queueClose(code StatusCode, reason string) {
 	c.closeQueued, c.closeCode, c.closeReason = true, code, reason
-	if c.writer != nil && !c.writer.Supports(codec.OpClose) {
-		return
-	}
 	if c.data == nil {
 		c.data = batches.Get().(*batch)
 	}

@@ -231,7 +231,7 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 	}
 	return &handshake{
 		transport:   newTransport(conn),
-		reader:      c.newDecoder(d.request.Pipeline),
+		reader:      c.readerFor(negotiate.Hybi13, d.request.Pipeline),
 		writer:      clientEncoder,
 		pipeline:    d.request.Pipeline,
 		rest:        rest,

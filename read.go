@@ -330,7 +330,7 @@ func (c *Conn) failProtocol(e *ProtocolError) {
 	c.report(e)
 	c.mu.Lock()
 	c.dropQueued()
-	if !c.closeQueued && c.writer.Supports(codec.OpClose) {
+	if !c.closeQueued {
 		c.queueClose(e.Code, fitReason(e.Reason))
 	}
 	c.beginClosing()
@@ -422,6 +422,9 @@ func (c *Conn) settle(err error) CloseEvent {
 			event.Err = c.cause
 		}
 		return event
+	}
+	if c.cause == nil && c.closeSent && !c.writer.Supports(codec.OpClose) {
+		return CloseEvent{Code: StatusNoStatusReceived, Clean: true}
 	}
 	if c.cause == nil {
 		c.cause = err

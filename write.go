@@ -152,6 +152,8 @@ func (c *Conn) refuse(f *outFrame) error {
 		return c.closedError()
 	case c.writer != nil && !c.writer.Supports(f.Opcode):
 		return &UsageError{"Send", "the protocol version " + c.version + " has no such messages"}
+	case f.part && c.writer != nil && !c.writer.Supports(codec.OpContinuation):
+		return &UsageError{"SendFragment", "the protocol version " + c.version + " has no fragments"}
 	case c.parting && !f.part:
 		return &UsageError{"Send", "a message sent in fragments is not complete (RFC 6455, section 5.4)"}
 	}
@@ -425,8 +427,13 @@ func (c *Conn) finishWork(w work, writes int, err error) {
 		w.data.recycle()
 	}
 	c.settleFlushes()
+	mute := err == nil && c.closeSent && !c.writer.Supports(codec.OpClose)
 	c.mu.Unlock()
-	if err != nil {
+	if mute {
+		// The peer can not be told but by the end of the stream.
+		c.transport.closeWrite()
+	}
+	if err != nil || mute {
 		c.freeReader(lingerTimeout)
 	}
 }
