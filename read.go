@@ -279,6 +279,9 @@ func (c *Conn) answerClose(code StatusCode) {
 func (c *Conn) failProtocol(e *ProtocolError) {
 	c.report(e)
 	c.mu.Lock()
+	if c.cause == nil {
+		c.cause = e
+	}
 	c.dropQueued()
 	if !c.closeQueued && c.writer.Supports(codec.OpClose) {
 		c.queueClose(e.Code, fitReason(e.Reason))
