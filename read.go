@@ -329,6 +329,9 @@ func (c *Conn) awaitAnswers() {
 func (c *Conn) failProtocol(e *ProtocolError) {
 	c.report(e)
 	c.mu.Lock()
+	if c.cause == nil {
+		c.cause = e
+	}
 	c.dropQueued()
 	if !c.closeQueued {
 		c.queueClose(e.Code, fitReason(e.Reason))
