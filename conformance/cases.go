@@ -21,6 +21,7 @@ var groups = []struct {
 	{GroupMasking, maskingCases},
 	{GroupLimits, limitsCases},
 	{GroupServerHandshake, serverHandshakeCases},
+	{GroupClientHandshake, clientHandshakeCases},
 }
 
 // Cases returns every case of the suite, in order. A case's place may change

@@ -84,13 +84,13 @@ func (r *serverRun) repeat(ctx context.Context, c Case) Result {
 func (r *serverRun) once(ctx context.Context, c Case) Result {
 	ctx, cancel := context.WithTimeout(ctx, r.options.limit(c))
 	defer cancel()
-	log := newTranscript()
 	conn, err := dial(ctx, r.target, r.options)
 	if err != nil {
 		return Result{ID: c.ID, Group: c.Group, Title: c.Title, Rule: c.Rule, Steps: c.Steps(),
 			Verdict: Undecided, Reason: "no connection to the server: " + err.Error()}
 	}
-	s := newSession(ctx, c, conn, r.options, log)
-	s.role, s.target = Server, r.target
+	s := newSession(Server, conn, r.options)
+	s.target = r.target
+	s.begin(ctx, c, r.options)
 	return s.run(c)
 }

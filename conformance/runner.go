@@ -69,12 +69,18 @@ func (s *session) close() {
 }
 
 // newSession prepares a session on a connection.
-func newSession(ctx context.Context, c Case, conn net.Conn, o Options, log *transcript) *session {
+func newSession(role Role, conn net.Conn, o Options) *session {
+	log := newTranscript()
 	recorded := recordingConn{Conn: conn, log: log}
-	s := &session{
-		ctx: ctx, conn: recorded, log: log, times: o.Timeouts,
-		random: o.random(c.ID), reader: bufio.NewReaderSize(recorded, 32<<10),
+	return &session{
+		ctx: context.Background(), role: role, conn: recorded, log: log, times: o.Timeouts,
+		reader: bufio.NewReaderSize(recorded, 32<<10), random: o.random("control"),
 	}
+}
+
+// begin gives the session to a case, for as long as the context lasts.
+func (s *session) begin(ctx context.Context, c Case, o Options) {
+	s.ctx, s.random = ctx, o.random(c.ID)
 	if o.Short == BriefRun {
 		s.short = "short"
 	}
@@ -83,11 +89,10 @@ func newSession(ctx context.Context, c Case, conn net.Conn, o Options, log *tran
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		// A connection that takes no deadline is bounded by its closing alone.
-		if err := conn.SetDeadline(deadline); err != nil {
-			log.remark("setting the deadline: %v", err)
+		if err := s.conn.SetDeadline(deadline); err != nil {
+			s.log.remark("setting the deadline: %v", err)
 		}
 	}
-	return s
 }
 
 func (o Options) limit(c Case) time.Duration {

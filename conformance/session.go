@@ -43,11 +43,12 @@ type session struct {
 	log      *transcript
 	times    Timeouts
 	random   *rand.Rand
-	target   target   // where the case was sent, when the peer is a server
-	asked    *message // the peer's request, when it is a client
-	short    string   // not empty: the run is short
-	response *message // the answer to the last request, when the peer is a server
-	key      string   // the Sec-WebSocket-Key that was sent
+	target   target         // where the case was sent, when the peer is a server
+	asked    *message       // the peer's request, when it is a client
+	before   map[string]int // how often the client sent each key before, this time included
+	short    string         // not empty: the run is short
+	response *message       // the answer to the last request, when the peer is a server
+	key      string         // the Sec-WebSocket-Key that was sent
 
 	verdict  Verdict
 	reason   string

@@ -161,6 +161,9 @@ func validTextCases(s sequence) []Case {
 	}, {
 		ID: id + ".fragments", Title: title + ", every byte in a frame of its own", Rule: ruleTextUTF8,
 		steps: plan(sends(split(opText, append(bytesOf(s.bytes), "")...)...), echoes(opText, s.bytes)),
+	}, {
+		ID: id + ".chunk1", Title: title + " in one frame, one byte a write", Rule: ruleTextUTF8,
+		steps: plan(sendsChunked(1, text(s.bytes)), echoes(opText, s.bytes)),
 	}}
 }
 
@@ -178,6 +181,9 @@ func invalidTextCases(s sequence) []Case {
 	return append(cases, Case{
 		ID: id + ".fragments", Title: title + ", every byte in a frame of its own", Rule: ruleUTF8,
 		steps: plan(sends(split(opText, append(bytesOf(s.bytes), "")...)...), fails(1007)),
+	}, Case{
+		ID: id + ".chunk1", Title: title + " in one frame, one byte a write", Rule: ruleUTF8,
+		steps: plan(sendsChunked(1, text(s.bytes)), fails(1007)),
 	})
 }
 

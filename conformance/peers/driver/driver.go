@@ -65,7 +65,18 @@ func runCases(base, agent string, mode Compression, dial Dial) error {
 	name := url.QueryEscape(agent)
 	for n := 1; n <= count; n++ {
 		// A case that refuses the connection on purpose ends with an error.
-		_ = dial(fmt.Sprintf("%s/runCase?case=%d&agent=%s", base, n, name), mode, nil)
+		runCase(func() error { return dial(fmt.Sprintf("%s/runCase?case=%d&agent=%s", base, n, name), mode, nil) })
 	}
 	return dial(base+"/updateReports?agent="+name, mode, nil)
+}
+
+// runCase ends with the case, as a handler of net/http ends with its request,
+// so that the cases that follow are run too.
+func runCase(run func() error) {
+	defer func() {
+		if v := recover(); v != nil {
+			log.Print(v)
+		}
+	}()
+	_ = run()
 }
