@@ -22,6 +22,7 @@ var groups = []struct {
 	{GroupLimits, limitsCases},
 	{GroupServerHandshake, serverHandshakeCases},
 	{GroupClientHandshake, clientHandshakeCases},
+	{GroupDeflate, deflateCases},
 }
 
 // Cases returns every case of the suite, in order. A case's place may change

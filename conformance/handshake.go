@@ -52,6 +52,9 @@ func (s *session) openToServer(o opening) *finding {
 	if f := s.readResponse(); f != nil {
 		return found(Undecided, "the opening handshake failed: %s", f.text)
 	}
+	if s.response.status() != 101 && o.offer != "" {
+		return s.offerRefused()
+	}
 	if s.response.status() != 101 {
 		return found(Undecided, "the opening handshake failed: %s", s.response.line)
 	}
@@ -62,6 +65,15 @@ func (s *session) openToServer(o opening) *finding {
 	}
 	s.startFrames()
 	return nil
+}
+
+// offerRefused judges a server that answers a legal offer with an error in
+// place of declining it.
+func (s *session) offerRefused() *finding {
+	if s.response.status() >= 500 {
+		return failure("the server failed on a legal offer: %s", s.response.line)
+	}
+	return found(NotStrict, "the server refused the whole request for its offer: %s", s.response.line)
 }
 
 // readAgreement takes the server's answer to an offer of permessage-deflate.
@@ -92,9 +104,7 @@ func (s *session) openToClient(o opening) *finding {
 		offer := strings.Join(s.asked.values("Sec-WebSocket-Extensions"), ", ")
 		chosen := o.answer(offer)
 		if chosen.missing != "" {
-			s.write(s.reply().bytes())
-			s.startFrames()
-			return found(Unimplemented, "%s", chosen.missing)
+			return s.notFor(chosen.missing)
 		}
 		a, wrong := deflateAnswer(parseExtensions([]string{chosen.header})[0])
 		if wrong != "" {

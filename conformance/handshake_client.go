@@ -266,19 +266,6 @@ func deliveredAnswers() []Case {
 	})
 }
 
-// leftOpen runs an expectation whose failure breaks no rule, and records it.
-func leftOpen(s Step) Step {
-	inner := s.run
-	s.Text += "; or not"
-	s.run = func(s *session) *finding {
-		if f := inner(s); f != nil {
-			return found(Informational, "%s", f.text)
-		}
-		return nil
-	}
-	return s
-}
-
 func oversizedAnswer() Case {
 	return Case{
 		ID: "oversized", Title: "an answer with a field of 4 MiB", Rule: rfc6455("10.4", "Implementations that have implementation- and/or platform-specific limitations MUST protect themselves against exceeding those limits; where a header becomes too long is theirs to say."),

@@ -98,7 +98,7 @@ func acceptedRequests() []Case {
 		ok("connection-list", "Connection: keep-alive, Upgrade", ruleCaseless, with("Connection", "keep-alive, Upgrade")),
 		ok("connection-list-tight", "Connection: Upgrade,keep-alive", ruleCaseless, with("Connection", "Upgrade,keep-alive")),
 		ok("connection-two-fields", "Connection in two fields", ruleCaseless, with("Connection", "keep-alive"), adding("Connection", "Upgrade")),
-		ok("upgrade-list", "Upgrade: h2c, websocket", ruleCaseless, with("Upgrade", "h2c, websocket")),
+		{ID: "accepts.upgrade-list", Title: "Upgrade: h2c, websocket", Rule: ruleCaseless, steps: plan(asks(with("Upgrade", "h2c, websocket")), leftOpen(accepts()))},
 		ok("field-names-lower", "field names in small letters", ruleUnknownField, renaming("Upgrade", "upgrade"), renaming("Connection", "connection"), renaming("Sec-WebSocket-Key", "sec-websocket-key"), renaming("Sec-WebSocket-Version", "sec-websocket-version")),
 		ok("field-names-upper", "field names in capitals", ruleUnknownField, renaming("Host", "HOST"), renaming("Upgrade", "UPGRADE"), renaming("Sec-WebSocket-Key", "SEC-WEBSOCKET-KEY")),
 		ok("unknown-fields", "fields that the protocol does not know", ruleUnknownField, with("X-Unknown", "yes"), with("Cookie", "a=b; c=d"), with("User-Agent", "conformance")),

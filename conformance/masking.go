@@ -80,7 +80,7 @@ func wrongMaskCases() []Case {
 			steps: plan(sends(append(row.before, row.frame.masked(maskNever))...), droppedAfter(echoed, 1002)),
 		}, Case{
 			ID: "masking.masked." + row.name, Title: "a server's frame that is masked: " + row.name, Rule: ruleServerNoMask, Roles: Client,
-			steps: plan(sends(append(row.before, row.frame.masked(maskAlways))...), droppedAfter(echoed, 1002)),
+			steps: plan(sends(append(row.before, row.frame.keyed([4]byte{0x12, 0x34, 0x56, 0x78}))...), droppedAfter(echoed, 1002)),
 		})
 	}
 	return cases

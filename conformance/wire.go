@@ -39,7 +39,6 @@ type masking int
 const (
 	maskByRole masking = iota // as the RFC asks of the side the suite plays
 	maskNever
-	maskAlways
 	maskWithKey // with the key given in the frame
 )
 
@@ -114,8 +113,6 @@ func (f frame) String() string {
 	switch f.mask {
 	case maskNever:
 		s += " not masked"
-	case maskAlways:
-		s += " masked"
 	case maskWithKey:
 		s += fmt.Sprintf(" key %x", f.key)
 	}

@@ -25,6 +25,8 @@ func (s *settings) finish(report conformance.Report) (int, error) {
 func (s *settings) write(report conformance.Report) error {
 	return errors.Join(
 		toFile(s.jsonFile, report.WriteJSON),
+		toFile(s.htmlFile, report.WriteHTML),
+		toFile(s.junitFile, report.WriteJUnit),
 	)
 }
 
