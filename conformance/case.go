@@ -87,6 +87,7 @@ type Case struct {
 
 	opening opening
 	steps   []Step
+	stream  *streamCase // of the cases that clients run by /eventstream/run
 }
 
 // Steps describes what the case does, one line a step.

@@ -23,6 +23,8 @@ var groups = []struct {
 	{GroupServerHandshake, serverHandshakeCases},
 	{GroupClientHandshake, clientHandshakeCases},
 	{GroupDeflate, deflateCases},
+	{GroupHixie, hixieCases},
+	{GroupEventStream, eventStreamCases},
 }
 
 // Cases returns every case of the suite, in order. A case's place may change

@@ -17,10 +17,31 @@ var reportTemplate = template.Must(template.New("report").Parse(reportPage))
 
 // htmlReport is what the page shows: agents side by side, a row for each case.
 type htmlReport struct {
-	Agents   []htmlAgent
-	Verdicts []string
-	Groups   []htmlGroup
-	Details  template.JS
+	Agents  []htmlAgent
+	Groups  []htmlGroup
+	Columns int
+	Details template.JS
+}
+
+// htmlDetails is what the page's script knows: what is the same for every
+// agent stands in it once.
+type htmlDetails struct {
+	Cases map[string]htmlCaseDetail `json:"cases"`
+	Cells map[string]htmlCellDetail `json:"cells"`
+}
+
+type htmlCaseDetail struct {
+	Title string   `json:"title"`
+	Rule  Rule     `json:"rule"`
+	Steps []string `json:"steps"`
+}
+
+type htmlCellDetail struct {
+	Case       string   `json:"case"`
+	Verdict    Verdict  `json:"verdict"`
+	Reason     string   `json:"reason,omitempty"`
+	Notes      []string `json:"notes,omitempty"`
+	Transcript []Entry  `json:"transcript"`
 }
 
 type htmlAgent struct {
@@ -50,19 +71,19 @@ type htmlCell struct {
 // WriteHTML writes the report as one page that needs nothing else: styles,
 // script and every transcript are inside.
 func (r Report) WriteHTML(w io.Writer) error {
-	details := make(map[string]Result)
-	page := htmlReport{}
-	for _, v := range Verdicts() {
-		page.Verdicts = append(page.Verdicts, v.String())
-	}
+	results := make(map[string]Result)
+	details := htmlDetails{Cases: make(map[string]htmlCaseDetail), Cells: make(map[string]htmlCellDetail)}
+	page := htmlReport{Columns: len(r.Agents) + 2}
 	for i, a := range r.Agents {
 		page.Agents = append(page.Agents, htmlAgentOf(a))
-		for _, result := range a.Results {
-			details[cellKey(i, result.ID)] = result
+		for _, one := range a.Results {
+			results[cellKey(i, one.ID)] = one
+			details.Cases[one.ID] = htmlCaseDetail{one.Title, one.Rule, one.Steps}
+			details.Cells[cellKey(i, one.ID)] = htmlCellDetail{one.ID, one.Verdict, one.Reason, one.Notes, one.Transcript}
 		}
 	}
 	for _, id := range r.caseIDs() {
-		page.addRow(id, len(r.Agents), details)
+		page.addRow(id, len(r.Agents), results)
 	}
 	// json.Marshal escapes <, > and & so that no transcript can end the script.
 	encoded, err := json.Marshal(details)

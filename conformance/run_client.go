@@ -41,6 +41,7 @@ type clientAgent struct {
 	latest  time.Time
 	results map[int]Result
 	keys    map[string]int
+	streams map[int]*streamVisit
 }
 
 // NewClientSuite prepares a suite for clients. reported is called whenever an
@@ -100,7 +101,12 @@ func (c *ClientSuite) route(ctx context.Context, s *session, u *url.URL) {
 	agent := u.Query().Get("agent")
 	number, err := strconv.Atoi(u.Query().Get("case"))
 	known := err == nil && number >= 1 && number <= len(c.cases)
+	if !known {
+		number = 0
+	}
 	switch {
+	case isStream(u.Path):
+		c.routeStream(ctx, s, u, agent, number-1)
 	case u.Path == "/getCaseCount":
 		c.tell(s, strconv.Itoa(len(c.cases)))
 	case u.Path == "/updateReports":

@@ -90,7 +90,7 @@ func (r *serverRun) once(ctx context.Context, c Case) Result {
 			Verdict: Undecided, Reason: "no connection to the server: " + err.Error()}
 	}
 	s := newSession(Server, conn, r.options)
-	s.target = r.target
+	s.target, s.tls = r.target, r.options.TLS
 	s.begin(ctx, c, r.options)
 	return s.run(c)
 }

@@ -3,6 +3,7 @@ package conformance
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +47,7 @@ type session struct {
 	target   target         // where the case was sent, when the peer is a server
 	asked    *message       // the peer's request, when it is a client
 	before   map[string]int // how often the client sent each key before, this time included
+	tls      *tls.Config    // for further connections
 	short    string         // not empty: the run is short
 	response *message       // the answer to the last request, when the peer is a server
 	key      string         // the Sec-WebSocket-Key that was sent
