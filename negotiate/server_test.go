@@ -131,7 +131,7 @@ func TestRequestRules(t *testing.T) {
 		{"version with a zero", []string{version, "Sec-WebSocket-Version: 013\r\n"}, 426, "4.4"},
 		{"list of versions", []string{version, "Sec-WebSocket-Version: 13, 8\r\n"}, 426, "4.4"},
 		{"empty version", []string{version, "Sec-WebSocket-Version:\r\n"}, 426, "4.4"},
-		{"two versions", []string{version, version + version}, 400, "11.3.5"},
+		{"two versions", []string{version, version + version}, 426, "11.3.5"},
 
 		{"no origin", []string{origin, ""}, 0, ""},
 		{"foreign origin", []string{origin, "Origin: http://example.org\r\n"}, 403, "4.2.2"},
