@@ -150,7 +150,7 @@ func TestExitContextOption(t *testing.T) {
 // A connection whose application does not receive, and whose peer does not read,
 // ends with its context all the same.
 func TestExitContextOptionWithEverythingStuck(t *testing.T) {
-	on(t, everywhere, func(t *testing.T, l link) {
+	on(t, []link{{"server", "tls"}, {"client", "tcp"}}, func(t *testing.T, l link) {
 		ctx, cancel := context.WithCancel(context.Background())
 		c, p := open(t, l, websocket.AcceptOptions{Context: ctx, ReceiveMessages: 1, QueueMessages: 4})
 		fill(t, c, 64<<10)
@@ -159,8 +159,12 @@ func TestExitContextOptionWithEverythingStuck(t *testing.T) {
 				p.conn.Write(p.encode(0x81, []byte("x"))) // until nobody reads
 			}
 		}()
+		began := time.Now()
 		cancel()
 		wantClosed(t, c, 1006)
+		if d := time.Since(began); d > 1500*time.Millisecond {
+			t.Errorf("it took %v, want a second", d)
+		}
 	})
 }
 
@@ -272,6 +276,24 @@ func TestExitAbortDuringSend(t *testing.T) {
 				t.Errorf("Abort took %v", d)
 			}
 			c.Abort()
+			p.hangUp()
+		}
+	})
+}
+
+// Abort does not wait for anything, whatever the two loops are in.
+func TestExitAbortIsAtOnce(t *testing.T) {
+	on(t, everywhere, func(t *testing.T, l link) {
+		for range 10 {
+			c, p := open(t, l, websocket.AcceptOptions{QueueMessages: 2})
+			for c.TrySend(websocket.Binary(make([]byte, 1<<20))) == nil {
+			}
+			began := time.Now()
+			c.Abort()
+			wantClosed(t, c, 1006)
+			if d := time.Since(began); d > 500*time.Millisecond {
+				t.Errorf("Abort took %v", d)
+			}
 			p.hangUp()
 		}
 	})
