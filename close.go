@@ -208,15 +208,19 @@ func (c *Conn) failLocked(cause error) {
 // past is a deadline that has expired.
 var past = time.Unix(1, 0)
 
-// freeReader ends the read that is under way, after the linger.
+// freeReader ends the read that is under way, after the linger. A read that has
+// been ended at once stays so, whoever comes later with a linger: the writer does
+// when the same end stops it.
 func (c *Conn) freeReader(linger time.Duration) {
-	t := c.currentTransport()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
-	case t == nil:
+	case c.transport == nil || c.freed:
 	case linger > 0:
-		t.setReadDeadline(time.Now().Add(linger))
+		c.transport.setReadDeadline(time.Now().Add(linger))
 	default:
-		t.setReadDeadline(past)
+		c.freed = true
+		c.transport.setReadDeadline(past)
 	}
 }
 

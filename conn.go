@@ -76,6 +76,7 @@ type state struct {
 	writing bool          // a goroutine is the writer
 	stopped chan struct{} // closed when there is none any more, where somebody waits for that
 	broken  bool          // nothing more can be written
+	freed   bool          // nothing more is to be read
 	cause   error         // the first, where it is not the peer's close frame
 
 	data    *batch
