@@ -178,7 +178,11 @@ func (c *Conn) deliver(m Message) {
 		}
 	}
 	c.waiting.Store(true)
-	defer c.waiting.Store(false)
+	defer func() {
+		// The time that nothing was read in is not the peer's.
+		c.activity.Add(1)
+		c.waiting.Store(false)
+	}()
 	if c.deliverLate(m) {
 		c.remember(len(m.Data))
 		return
