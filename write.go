@@ -240,6 +240,9 @@ func (c *Conn) tryFrame(f codec.Frame) (out *codec.Buffer, n int, err error) {
 	if transformed != nil {
 		transformed.Release()
 	}
+	if err := c.limitWrite(); err != nil {
+		return out, 0, err
+	}
 	n, err = c.transport.tryWrite(out.Bytes)
 	return out, n, err
 }
@@ -374,16 +377,26 @@ func (p *packer) flush() error {
 
 // write writes within the timeout.
 func (c *Conn) write(buffers net.Buffers) error {
-	if c.writeTimeout > 0 {
-		if err := c.transport.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
-			return err
-		}
-		// The end of the connection sets a deadline too, which this may have undone.
-		if c.isBroken() {
-			return errAborted
-		}
+	if err := c.limitWrite(); err != nil {
+		return err
 	}
 	return c.transport.write(buffers)
+}
+
+// limitWrite gives the next write its time. A deadline of the one before, which
+// has passed since, would end it before it began.
+func (c *Conn) limitWrite() error {
+	if c.writeTimeout <= 0 {
+		return nil
+	}
+	if err := c.transport.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+		return err
+	}
+	// The end of the connection sets a deadline too, which this may have undone.
+	if c.isBroken() {
+		return errAborted
+	}
+	return nil
 }
 
 // finishWork gives back what the work held.
