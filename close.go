@@ -130,11 +130,17 @@ func (c *Conn) queueClose(code StatusCode, reason string) {
 	c.queued++
 }
 
-// limitClosing ends the connection if it has not ended by itself in time.
+// limitClosing ends the connection if it has not ended by itself in time. The
+// shortest limit counts.
 func (c *Conn) limitClosing(timeout time.Duration) {
+	by := time.Now().Add(timeout)
 	if c.closeTimer != nil {
-		return
+		if !by.Before(c.closeBy) {
+			return
+		}
+		c.closeTimer.Stop()
 	}
+	c.closeBy = by
 	c.closeTimer = time.AfterFunc(timeout, func() {
 		c.fail(&TimeoutError{"close frame from the peer", timeout}, 0)
 	})

@@ -105,6 +105,7 @@ type state struct {
 	cancelConnect context.CancelFunc
 	stopContext   func() bool
 	closeTimer    *time.Timer
+	closeBy       time.Time // when closeTimer ends the connection
 	keepalive     *time.Timer
 	abandonTimer  *time.Timer
 	publishTimer  *time.Timer

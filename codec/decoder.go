@@ -180,7 +180,7 @@ func (d *Decoder) Idle() {
 // Next is described at [Reader]. Where a message is cut into parts they have the
 // opcode of the message, and all but the last have Final false.
 func (d *Decoder) Next() (Event, error) {
-	for d.err == nil {
+	for d.err == nil && d.buf != nil {
 		if !d.inFrame && !d.beginFrame() {
 			break
 		}
@@ -200,9 +200,6 @@ func (d *Decoder) Next() (Event, error) {
 
 // beginFrame uses the header of a frame, if it is there.
 func (d *Decoder) beginFrame() bool {
-	if d.buf == nil {
-		return false
-	}
 	h, n, err := consumeHeader(d.buf.Bytes[d.start:], &d.options)
 	if err == nil && !h.Opcode.IsControl() {
 		err = d.checkMessage(h)
