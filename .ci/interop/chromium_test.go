@@ -281,9 +281,18 @@ func TestChromiumEcho(t *testing.T) {
 	_, address, _ := strings.Cut(nextLine(t, log), "listening on ")
 	p := startBrowser(t).open(t, address+"/")
 
-	last := func(text string) { t.Helper(); p.wait(fmt.Sprintf(`document.querySelector("#log li:last-child span").textContent === %q`, text)) }
-	state := func(name string) { t.Helper(); p.wait(fmt.Sprintf(`document.querySelector("#state").textContent === %q`, name)) }
-	submit := func(form, script string) { t.Helper(); p.eval(script + fmt.Sprintf(`; document.querySelector("#%s").requestSubmit()`, form)) }
+	last := func(text string) {
+		t.Helper()
+		p.wait(fmt.Sprintf(`document.querySelector("#log li:last-child span").textContent === %q`, text))
+	}
+	state := func(name string) {
+		t.Helper()
+		p.wait(fmt.Sprintf(`document.querySelector("#state").textContent === %q`, name))
+	}
+	submit := func(form, script string) {
+		t.Helper()
+		p.eval(script + fmt.Sprintf(`; document.querySelector("#%s").requestSubmit()`, form))
+	}
 	state("open")
 	submit("message", `$("text").value = "grüße"`)
 	last("grüße")
