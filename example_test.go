@@ -89,6 +89,42 @@ func ExampleAccept() {
 	// server: 1000
 }
 
+// A server without net/http.
+func ExampleAcceptConn() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer listener.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			ws, r, err := websocket.AcceptConn(context.Background(), c, nil)
+			if err != nil {
+				continue // answered and closed
+			}
+			ws.Send(context.Background(), websocket.Text("you asked for "+r.URL.Path))
+			ws.Close(context.Background(), websocket.StatusNormalClosure, "")
+		}
+	}()
+
+	ws, err := websocket.Dial(context.Background(), "ws://"+listener.Addr().String()+"/news", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for m := range ws.Messages() {
+		fmt.Println(m)
+	}
+	listener.Close()
+	<-done
+	// Output: you asked for /news
+}
+
 // A page and a WebSocket at one address.
 func ExampleIsWebSocket() {
 	socket := websocket.Handler(echo, nil)
