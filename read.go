@@ -229,6 +229,10 @@ func (c *Conn) fitsInbox(size int) bool {
 	if buffered == 0 || size <= c.receiveBytes/cap(c.messages) && c.delivered == 0 {
 		return true
 	}
+	if c.sizes == nil {
+		// None of them was worth noting: each has at most its share.
+		size += buffered * (c.receiveBytes / cap(c.messages))
+	}
 	for i := range min(buffered, len(c.sizes)) {
 		size += c.sizes[(c.delivered-1-i+2*len(c.sizes))%len(c.sizes)]
 	}
