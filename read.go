@@ -403,8 +403,12 @@ func (c *Conn) conclude(err error) {
 		}
 	}
 	c.stopWriter()
-	if c.transport != nil {
+	switch {
+	case c.transport == nil:
+	case event.Clean:
 		c.transport.close()
+	default:
+		c.transport.abort()
 	}
 	if c.pipeline != nil {
 		c.pipeline.Close()
