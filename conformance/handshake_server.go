@@ -318,17 +318,25 @@ func malformedRequests() []Case {
 		raw("request-line", "a request line of one word", withAny, func(r string) string { return "GET\r\n" + r[strings.Index(r, "\r\n")+2:] }),
 		raw("version", "a request line that ends with HTTP/x", withAny, func(r string) string { return strings.Replace(r, "HTTP/1.1", "HTTP/x", 1) }),
 		raw("oversized", "a header of 2 MiB", withAny, insert("X-Oversized: "+strings.Repeat("a", 2<<20))),
-		{ID: "malformed.injection", Title: "CR LF in a percent-encoded target and in a subprotocol reach no header", Rule: Rule{"RFC 9110", "5.5", "Field values containing CR, LF, or NUL characters are invalid and dangerous."},
-			steps: plan(asks(addingQuery("x=%0d%0aX-Injected:%20yes"), with("Sec-WebSocket-Protocol", "chat%0d%0aX-Injected: yes")), Step{
-				Text: "expect no field X-Injected in the answer", kind: expectation, run: func(s *session) *finding {
-					if f := s.readResponse(); f != nil {
-						return f
-					}
-					if s.response.count("X-Injected") > 0 {
-						return failure("the answer has a field that the request brought in")
-					}
-					return nil
-				}})},
+		injectionCase("target", "the request target", addingQuery("x=%0d%0aX-Injected:%20yes")),
+		injectionCase("subprotocol", "the subprotocol", with("Sec-WebSocket-Protocol", "chat%0d%0aX-Injected:yes")),
+	}
+}
+
+// injectionCase brings an encoded line end where a server might decode it.
+func injectionCase(id, where string, change edit) Case {
+	return Case{
+		ID: "malformed.injection." + id, Title: "a percent-encoded CR LF in " + where + " reaches no header",
+		Rule: Rule{"RFC 9110", "5.5", "Field values containing CR, LF, or NUL characters are invalid and dangerous."},
+		steps: plan(asks(change), Step{Text: "expect no field X-Injected in the answer", kind: expectation, run: func(s *session) *finding {
+			if f := s.readResponse(); f != nil {
+				return f
+			}
+			if s.response.count("X-Injected") > 0 {
+				return failure("the answer has a field that the request brought in")
+			}
+			return nil
+		}}),
 	}
 }
 
