@@ -260,9 +260,9 @@ func subprotocolRequests() []Case {
 		row("extension.unknown-many", "fifty unknown extensions", ruleExtensions, chosenFrom("Sec-WebSocket-Extensions"), extend(strings.TrimSuffix(strings.Repeat("x-unknown; p=1, ", 50), ", "))),
 		{ID: "extension.malformed.empty-name", Title: "an extension list that is not in the grammar: \"; a=b\"", Rule: ruleGrammar, steps: plan(asks(extend("; a=b")), refusesOrDeclines())},
 		{ID: "extension.malformed.quote", Title: "an extension list with an open quote", Rule: ruleGrammar, steps: plan(asks(extend(`x-unknown; a="b`)), refusesOrDeclines())},
-		{ID: "extension.malformed.comma", Title: "an extension list of commas", Rule: ruleGrammar, steps: plan(asks(extend(",,,")), refusesOrDeclines())},
+		{ID: "extension.malformed.comma", Title: "an extension list of commas", Rule: ruleGrammar, steps: plan(asks(extend(",,,")), anyOf101OrRefusal())},
 		{ID: "subprotocol.malformed.space", Title: "a subprotocol that is no token: \"two words\"", Rule: ruleRequest, steps: plan(asks(offer("two words")), refusesOrDeclines())},
-		{ID: "subprotocol.malformed.comma", Title: "a subprotocol list of commas", Rule: ruleRequest, steps: plan(asks(offer(",,,")), refusesOrDeclines())},
+		{ID: "subprotocol.malformed.comma", Title: "a subprotocol list of commas", Rule: ruleRequest, steps: plan(asks(offer(",,,")), anyOf101OrRefusal())},
 	}
 }
 
@@ -294,6 +294,21 @@ func refusesOrDeclines() Step {
 			}
 		}
 		return s.judgeRefusal(perhapsRefuse)
+	}}
+}
+
+// anyOf101OrRefusal expects that nothing is chosen. RFC 6455 asks for one
+// element at least, and RFC 9110, 5.6.1.2, has empty elements ignored: a list of
+// none but these may be taken for no list, or refused.
+func anyOf101OrRefusal() Step {
+	return Step{Text: "expect an HTTP error or an answer that chooses nothing", kind: expectation, run: func(s *session) *finding {
+		verdict, reason := s.verdict, s.reason
+		f := refusesOrDeclines().run(s)
+		if f == nil {
+			s.verdict, s.reason = verdict, reason
+			s.note("the answer was %s", s.response.line)
+		}
+		return f
 	}}
 }
 
