@@ -2,7 +2,11 @@ package websocket
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"os"
 	"strconv"
+	"time"
 
 	"github.com/chanws/websocket/codec"
 )
@@ -57,3 +61,43 @@ func (e *CloseError) Is(target error) bool { return target == ErrClosed }
 // A ProtocolError says which rule the peer broke: the close code sent for it
 // and the section of the RFC.
 type ProtocolError = codec.ProtocolError
+
+// A UsageError is returned, before anything is sent, by a call that can not be
+// carried out as it was made: a nil context, a text that is not UTF-8, a close code
+// that must not be sent, an option that contradicts another.
+type UsageError struct {
+	Call   string // the function or the option, such as "Send"
+	Reason string
+}
+
+func (e *UsageError) Error() string { return "websocket: " + e.Call + ": " + e.Reason }
+
+// A TimeoutError ends a connection that waited for its peer for too long. It
+// matches [os.ErrDeadlineExceeded] and is a [net.Error].
+type TimeoutError struct {
+	What  string        // what did not come, such as "a pong"
+	After time.Duration // how long it was waited for
+}
+
+func (e *TimeoutError) Error() string {
+	return "websocket: no " + e.What + " within " + e.After.String()
+}
+
+// Timeout reports true.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// Temporary reports false: the connection is over.
+func (e *TimeoutError) Temporary() bool { return false }
+
+// Is reports that a TimeoutError is an [os.ErrDeadlineExceeded].
+func (e *TimeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+
+const (
+	errNilContext   = "nil context"
+	errDiscardedFmt = "websocket: %d messages discarded: they were not received within %v of Close"
+)
+
+var (
+	errAborted    = errors.New("websocket: aborted by this side")
+	errUnexpected = fmt.Errorf("websocket: connection ended without a close frame: %w", io.ErrUnexpectedEOF)
+)

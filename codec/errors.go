@@ -28,3 +28,12 @@ func (e *ProtocolError) Error() string {
 }
 
 func (e *ProtocolError) Unwrap() error { return e.Err }
+
+func tooBig(length, total, limit uint64) *ProtocolError {
+	return &ProtocolError{
+		Code:    StatusMessageTooBig,
+		Section: "RFC 6455, section 7.4.1",
+		Reason:  fmt.Sprintf("message of %d bytes or more, the limit is %d", total+length, limit),
+		Err:     ErrMessageTooBig,
+	}
+}

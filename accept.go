@@ -1,0 +1,336 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+	"github.com/chanws/websocket/negotiate"
+)
+
+// AcceptOptions are the options of a server's connection. nil and the zero value
+// are safe; they are never written to, and may be used by any number of calls.
+type AcceptOptions struct {
+	// Subprotocols are those spoken here; the first that the client offers and
+	// that is among them is chosen, none if there is no such one.
+	Subprotocols []string
+	// SelectSubprotocol decides instead of Subprotocols. It is called when the
+	// client offers any, and returns one of them, or "" for none.
+	SelectSubprotocol func(r *http.Request, offered []string) string
+	// OriginPatterns lists hosts whose pages may connect, beside those of the
+	// request's own host: patterns of path.Match for host and port, or with a
+	// scheme: "*.example.com", "https://example.com:8443".
+	OriginPatterns []string
+	// InsecureSkipOriginCheck lets the pages of every origin connect, with the
+	// cookies of whoever looks at them. Set it only where such cookies do not
+	// decide anything.
+	InsecureSkipOriginCheck bool
+	// Header has headers of your own for the response. Those that belong to the
+	// handshake are left out.
+	Header http.Header
+	// Extensions are those spoken here; the client's preference decides.
+	Extensions []negotiate.Extension
+	// AllowDrafts also speaks the protocols from before RFC 6455, as clients of 2010
+	// and 2011 did: hixie-75, hixie-76, hybi-7 and hybi-8. The hixie drafts have
+	// texts only, and no pings. Allow them only where such clients are left.
+	AllowDrafts bool
+	// Check looks at a request that is right so far. An error refuses it: with the
+	// Status, Header and Reason of a *HandshakeError in its chain, else with 403.
+	Check func(r *http.Request) error
+	// TrustForwarded believes X-Forwarded-Proto and its kin when it comes to
+	// whether the URL is ws:// or wss://. Set it only behind a proxy that sets or
+	// removes them.
+	TrustForwarded bool
+
+	// MaxMessageSize is the most bytes a received message may have, after
+	// decompression; a larger one closes the connection with 1009. Default:
+	// DefaultMaxMessageSize, 2^26-1.
+	MaxMessageSize int64
+	// Fragments delivers messages in parts as they arrive, for messages too large
+	// to hold: Messages with Final false, and then one with Final true. Parts have
+	// no relation to the sender's fragments. MaxMessageSize limits the whole
+	// message then too, but has no default. Messages that an extension has
+	// transformed still come whole.
+	Fragments bool
+	// QueueMessages and QueueBytes bound what is queued to be sent; a Send that
+	// finds no room waits. One message always has room, however large. Default:
+	// 256 messages, 1 MiB.
+	QueueMessages, QueueBytes int
+	// ReceiveMessages and ReceiveBytes bound what is buffered in Messages for an
+	// application that is not receiving, beside one message that is on its way
+	// there. Default: 16 messages, 4 MiB.
+	ReceiveMessages, ReceiveBytes int
+	// PingInterval sends a ping as often, and ends the connection with 1006 and a
+	// *TimeoutError when nothing at all has come PongTimeout after one. Default:
+	// no pings; PongTimeout is PingInterval.
+	PingInterval, PongTimeout time.Duration
+	// CloseTimeout bounds the closing handshake, and how long Closed waits for an
+	// application that does not receive. Default: 30 s.
+	CloseTimeout time.Duration
+	// WriteTimeout ends the connection when a write to the network takes longer.
+	// Default: none; then only Close, Abort, PingInterval and Context end a
+	// connection whose peer does not read.
+	WriteTimeout time.Duration
+	// HandshakeTimeout bounds the time that the opening handshake takes where it is
+	// not net/http that reads or writes it. Default: 30 s.
+	HandshakeTimeout time.Duration
+	// MaxHandshakeSize is the most bytes that the head of a request may have for
+	// AcceptConn. Default: 64 KiB. With net/http its server has the limit.
+	MaxHandshakeSize int
+	// Context ends the connection when it ends: with 1001, within a second, what
+	// is not received being given up. Default: none. The context of the request
+	// has no such meaning.
+	Context context.Context
+	// Logger is told of errors (Warn) and ends (Debug). Default: silent.
+	Logger *slog.Logger
+	// Trace is told of pings and pongs.
+	Trace *Trace
+}
+
+func (o *AcceptOptions) settings() settings {
+	return settings{
+		role:            codec.Server,
+		maxMessageSize:  o.MaxMessageSize,
+		fragments:       o.Fragments,
+		queueMessages:   o.QueueMessages,
+		queueBytes:      o.QueueBytes,
+		receiveMessages: o.ReceiveMessages,
+		receiveBytes:    o.ReceiveBytes,
+		pingInterval:    o.PingInterval,
+		pongTimeout:     o.PongTimeout,
+		closeTimeout:    o.CloseTimeout,
+		writeTimeout:    o.WriteTimeout,
+		context:         o.Context,
+		logger:          o.Logger,
+		trace:           o.Trace,
+	}
+}
+
+func (o *AcceptOptions) negotiation() *negotiate.ServerOptions {
+	return &negotiate.ServerOptions{
+		Subprotocols:            o.Subprotocols,
+		SelectSubprotocol:       o.SelectSubprotocol,
+		OriginPatterns:          o.OriginPatterns,
+		InsecureSkipOriginCheck: o.InsecureSkipOriginCheck,
+		Header:                  o.Header,
+		Extensions:              o.Extensions,
+		AllowDrafts:             o.AllowDrafts,
+		TrustForwarded:          o.TrustForwarded,
+	}
+}
+
+// IsWebSocket reports whether r asks to open a WebSocket (RFC 6455, section 4.1).
+// It says nothing about whether the request is right in all else.
+func IsWebSocket(r *http.Request) bool { return negotiate.IsWebSocket(r) }
+
+// Accept completes the opening handshake of a request to open a WebSocket (RFC
+// 6455, section 4.2) and returns the connection, which is open then. It takes the
+// network connection over from net/http, through [http.ResponseController], so that
+// the writers of middleware work as far as they unwrap; deadlines set by the server
+// are cleared.
+//
+// A request that is not right is answered here, and the error is a
+// [*HandshakeError]: the handler only has to return. The handler may also return
+// while the connection lives on; see [Handler] for the form that does not.
+func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
+	if opts == nil {
+		opts = new(AcceptOptions)
+	}
+	agreed, err := agree(r, opts)
+	if err != nil {
+		return nil, refuseRequest(w, err)
+	}
+	conn, rest, err := hijack(w)
+	if err != nil {
+		agreed.Pipeline.Close()
+		return nil, refuseRequest(w, err)
+	}
+	c := newConn(opts.settings())
+	c.requestHead = packRequest(r)
+	a := accepting{c, conn, agreed, opts.negotiation().URL(r).String(), positive(opts.HandshakeTimeout, DefaultHandshakeTimeout)}
+	if err := a.begin(rest); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// agree checks a request, and what the application has to say to it.
+func agree(r *http.Request, opts *AcceptOptions) (*negotiate.ServerHandshake, error) {
+	agreed, err := negotiate.Server(r, opts.negotiation())
+	if err != nil || opts.Check == nil {
+		return agreed, err
+	}
+	if err := opts.Check(r); err != nil {
+		agreed.Pipeline.Close()
+		refused := &negotiate.Error{Status: http.StatusForbidden, Reason: "refused", Err: err}
+		var how *HandshakeError
+		if errors.As(err, &how) && how.Status >= 400 {
+			refused.Status, refused.Header, refused.Reason = how.Status, how.Header, how.Reason
+		}
+		return nil, refused
+	}
+	return agreed, nil
+}
+
+// Handler returns an [http.Handler] that accepts WebSockets and calls serve with
+// each. The request lasts until serve has returned and the connection has ended,
+// which a connection that is still open then is made to do with 1000. Errors of the
+// handshake are answered, and not reported.
+func Handler(serve func(*Conn), opts *AcceptOptions) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := Accept(w, r, opts)
+		if err != nil {
+			return
+		}
+		c.keepRequest(r)
+		defer c.Abort() // where serve panics, and for what it did not receive
+		serve(c)
+		c.Close(context.Background(), StatusNormalClosure, "")
+	})
+}
+
+// refuseRequest answers a request that is not right.
+func refuseRequest(w http.ResponseWriter, err error) error {
+	refused := refusalOf(err)
+	for name, values := range refused.Header {
+		w.Header()[name] = values
+	}
+	http.Error(w, refused.Reason, refused.Status)
+	return refusedError(refused)
+}
+
+// refusalOf gives the answer that an error stands for.
+func refusalOf(err error) *negotiate.Error {
+	var refused *negotiate.Error
+	if errors.As(err, &refused) {
+		return refused
+	}
+	return &negotiate.Error{Status: http.StatusInternalServerError, Reason: "the connection can not be taken over", Err: err}
+}
+
+func refusedError(refused *negotiate.Error) error {
+	return &HandshakeError{Status: refused.Status, Header: refused.Header, Reason: refused.Reason, Err: refused}
+}
+
+// hijack takes the connection from net/http, and the bytes that it had read ahead.
+func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	rest := make([]byte, buffered.Reader.Buffered())
+	if _, err := buffered.Reader.Read(rest); err != nil && len(rest) > 0 {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, rest, nil
+}
+
+// An accepting completes the handshake of a request found good.
+type accepting struct {
+	conn    *Conn
+	network net.Conn
+	agreed  *negotiate.ServerHandshake
+	address string
+	timeout time.Duration
+}
+
+// begin responds and starts the connection. Where the response has to wait for more
+// of the request, that is left to the connection, which is connecting meanwhile.
+func (a *accepting) begin(rest []byte) error {
+	if a.agreed.NeedsBody() {
+		c := a.conn
+		c.writer, c.version, c.subprotocol, c.address = writerFor(a.agreed.Version), a.agreed.Version, a.agreed.Subprotocol, a.address
+		c.startConnecting(func(ctx context.Context) (*handshake, error) { return a.complete(ctx, rest) })
+		return nil
+	}
+	h, err := a.respond(rest)
+	if err != nil {
+		return err
+	}
+	a.conn.start(h)
+	return nil
+}
+
+// complete waits for the eight bytes that follow the request of hixie-76, maybe
+// later: a proxy may want to see the response first, or send the request first.
+func (a *accepting) complete(ctx context.Context, rest []byte) (*handshake, error) {
+	defer context.AfterFunc(ctx, func() { a.network.SetDeadline(past) })()
+	a.network.SetDeadline(time.Now().Add(a.timeout))
+	var body [8]byte
+	n := copy(body[:], rest)
+	if _, err := io.ReadFull(a.network, body[n:]); err != nil {
+		a.network.Close()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = &TimeoutError{"body of the request", a.timeout}
+		}
+		return nil, &HandshakeError{Reason: "the request's body did not come", Err: err}
+	}
+	a.agreed.SetBody(body)
+	return a.respond(rest[n:])
+}
+
+// respond sends the response, and leaves the connection without deadlines.
+func (a *accepting) respond(rest []byte) (*handshake, error) {
+	response := codec.NewBuffer(1 << 10)
+	defer response.Release()
+	a.network.SetDeadline(time.Now().Add(a.timeout))
+	_, err := a.network.Write(a.agreed.AppendResponse(response.Bytes))
+	if err == nil {
+		err = a.network.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		a.agreed.Pipeline.Close()
+		a.network.Close()
+		return nil, &HandshakeError{Reason: "the response could not be sent", Err: err}
+	}
+	return &handshake{
+		transport:   newTransport(a.network),
+		reader:      a.conn.readerFor(a.agreed.Version, a.agreed.Pipeline),
+		writer:      writerFor(a.agreed.Version),
+		pipeline:    a.agreed.Pipeline,
+		rest:        rest,
+		version:     a.agreed.Version,
+		subprotocol: a.agreed.Subprotocol,
+		address:     a.address,
+	}, nil
+}
+
+// The writers of a server have no state, so one of each does for all.
+var (
+	serverEncoder  codec.Writer = new(codec.Encoder)
+	hixie75Encoder codec.Writer = codec.HixieEncoder{Version: codec.Hixie75}
+	hixie76Encoder codec.Writer = codec.HixieEncoder{Version: codec.Hixie76}
+)
+
+func writerFor(version string) codec.Writer {
+	switch version {
+	case negotiate.Hixie75:
+		return hixie75Encoder
+	case negotiate.Hixie76:
+		return hixie76Encoder
+	}
+	return serverEncoder
+}
+
+// readerFor makes the reader of a version, with what the options ask for.
+func (c *Conn) readerFor(version string, p *negotiate.Pipeline) codec.Reader {
+	switch version {
+	case negotiate.Hixie75:
+		return codec.NewHixieDecoder(codec.Hixie75, c.maxMessageSize)
+	case negotiate.Hixie76:
+		return codec.NewHixieDecoder(codec.Hixie76, c.maxMessageSize)
+	}
+	return codec.NewDecoder(codec.DecoderOptions{
+		Role:           c.role,
+		MaxMessageSize: c.maxMessageSize,
+		Reserved:       codec.Reserved(p.Reserved()),
+		Parts:          c.fragments,
+	})
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+var gorillaPeer = &peer{
+	name: "gorilla", module: "github.com/gorilla/websocket",
+	about: "NextReader into a buffer that is reused (ReadMessage would allocate), WriteMessage; " +
+		"PreparedMessage written to one connection after the other for broadcasts",
+	serve:  serveGorilla,
+	client: &clientPeer{echo: gorillaClientEcho, dial: gorillaDial},
+}
+
+// gorillaUpgrader follows the documentation on buffers: those that net/http
+// has allocated are taken over (sizes of 0) where connections are busy; for
+// many idle ones a small read buffer and a WriteBufferPool.
+func gorillaUpgrader(j *serverJob) *websocket.Upgrader {
+	u := &websocket.Upgrader{EnableCompression: j.Deflate != noDeflate}
+	if j.Kind == kindIdle {
+		u.ReadBufferSize, u.WriteBufferSize = 1024, 1024
+		u.WriteBufferPool = &sync.Pool{}
+	}
+	return u
+}
+
+func serveGorilla(j *serverJob) error {
+	u := gorillaUpgrader(j)
+	var all hub[*websocket.Conn]
+	return j.serveHTTP(func(w http.ResponseWriter, r *http.Request) {
+		c, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		c.SetReadLimit(int64(j.maxMessage()))
+		// The chat example: "allow collection of memory referenced by the
+		// caller by doing all work in new goroutines".
+		if j.broadcast() {
+			all.add(c)
+			go gorillaPublish(c, &all)
+		} else {
+			go gorillaEcho(c)
+		}
+	})
+}
+
+func gorillaEcho(c *websocket.Conn) {
+	defer c.Close()
+	var b bytes.Buffer
+	for {
+		t, r, err := c.NextReader()
+		if err != nil {
+			return
+		}
+		b.Reset()
+		if _, err := b.ReadFrom(r); err != nil {
+			return
+		}
+		if err := c.WriteMessage(t, b.Bytes()); err != nil {
+			return
+		}
+	}
+}
+
+func gorillaPublish(c *websocket.Conn, all *hub[*websocket.Conn]) {
+	defer c.Close()
+	for {
+		t, b, err := c.ReadMessage()
+		if err != nil {
+			return
+		}
+		m, err := websocket.NewPreparedMessage(t, b)
+		if err != nil {
+			return
+		}
+		all.each(func(c *websocket.Conn) { _ = c.WritePreparedMessage(m) })
+	}
+}
+
+// gorillaDialer has the default's time-out but no look-up of proxies.
+var gorillaDialer = &websocket.Dialer{HandshakeTimeout: 45 * time.Second}
+
+func gorillaClientEcho(j *clientJob, i int) error {
+	c, _, err := gorillaDialer.DialContext(context.Background(), j.url(i), nil)
+	if err != nil {
+		return err
+	}
+	go func() {
+		defer c.Close()
+		var b bytes.Buffer
+		for {
+			if err := c.WriteMessage(websocket.BinaryMessage, j.payload); err != nil {
+				j.fail(err)
+				return
+			}
+			_, r, err := c.NextReader()
+			if err == nil {
+				b.Reset()
+				_, err = b.ReadFrom(r)
+			}
+			if err != nil {
+				j.fail(err)
+				return
+			}
+			if !j.reply(i, b.Bytes()) {
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+func gorillaDial(url string) error {
+	c, _, err := gorillaDialer.DialContext(context.Background(), url, nil)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/lesismal/llib/std/crypto/tls"
+	"github.com/lesismal/nbio/logging"
+	"github.com/lesismal/nbio/nbhttp"
+	"github.com/lesismal/nbio/nbhttp/websocket"
+)
+
+var nbioPeer = &peer{
+	name: "nbio", module: "github.com/lesismal/nbio",
+	about: "IOModMixed, which its documentation advises: a goroutine for each connection while they are few, as here; " +
+		"IOModNonBlocking, its poller, for idle ones; payloads given back (ReleaseWebsocketPayload)",
+	serve:  serveNbio,
+	client: &clientPeer{echo: nbioClientEcho, dial: nbioDial},
+}
+
+func serveNbio(j *serverJob) error {
+	logging.SetLevel(logging.LevelNone)
+	u := nbioUpgrader(j)
+	conf := nbhttp.Config{
+		Network:                 "tcp",
+		Listen:                  func(string, string) (net.Listener, error) { return j.ln, nil },
+		IOMod:                   nbhttp.IOModMixed,
+		MaxLoad:                 1 << 20,
+		ReleaseWebsocketPayload: true,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = u.Upgrade(w, r, nil) // answers the request if it fails
+		}),
+	}
+	if j.Kind == kindIdle {
+		conf.IOMod = nbhttp.IOModNonBlocking
+	}
+	addrs := []string{j.ln.Addr().String()}
+	if j.tls == nil {
+		conf.Addrs = addrs
+	} else {
+		// It has a copy of crypto/tls that can do without blocking.
+		conf.AddrsTLS = addrs
+		cert := j.tls.Certificates[0]
+		conf.TLSConfig = &tls.Config{Certificates: []tls.Certificate{
+			{Certificate: cert.Certificate, PrivateKey: cert.PrivateKey},
+		}}
+	}
+	if err := nbhttp.NewEngine(conf).Start(); err != nil {
+		return err
+	}
+	select {}
+}
+
+func nbioUpgrader(j *serverJob) *websocket.Upgrader {
+	u := websocket.NewUpgrader()
+	u.EnableCompression(j.Deflate != noDeflate)
+	if !j.broadcast() {
+		u.BlockingModAsyncWrite = false // an echo has nothing to wait for
+		u.OnMessage(func(c *websocket.Conn, t websocket.MessageType, b []byte) {
+			_ = c.WriteMessage(t, b)
+		})
+		return u
+	}
+	// "We can set Upgrader.BlockingModAsyncWrite=true to handle writing with a
+	// separated goroutine and then avoid head-of-line blocking on broadcasting
+	// scenarios." It has no prepared messages.
+	u.BlockingModAsyncWrite = true
+	var all hub[*websocket.Conn]
+	u.OnOpen(all.add)
+	u.OnMessage(func(_ *websocket.Conn, t websocket.MessageType, b []byte) {
+		all.each(func(c *websocket.Conn) { _ = c.WriteMessage(t, b) })
+	})
+	return u
+}
+
+// nbioEngine polls for the clients of this process.
+var nbioEngine = sync.OnceValues(func() (*nbhttp.Engine, error) {
+	logging.SetLevel(logging.LevelNone)
+	e := nbhttp.NewEngine(nbhttp.Config{ReleaseWebsocketPayload: true})
+	return e, e.Start()
+})
+
+func nbioDialConn(url string, opts *websocket.Options) (*websocket.Conn, error) {
+	e, err := nbioEngine()
+	if err != nil {
+		return nil, err
+	}
+	d := &websocket.Dialer{Engine: e, Options: opts}
+	c, _, err := d.Dial(url, nil)
+	return c, err
+}
+
+func nbioClientEcho(j *clientJob, i int) error {
+	opts := websocket.NewOptions()
+	opts.OnMessage(func(c *websocket.Conn, t websocket.MessageType, b []byte) {
+		if j.reply(i, b) {
+			if err := c.WriteMessage(t, j.payload); err != nil {
+				j.fail(err)
+			}
+		}
+	})
+	opts.OnClose(func(_ *websocket.Conn, err error) { j.fail(err) })
+	c, err := nbioDialConn(j.url(i), opts)
+	if err != nil {
+		return err
+	}
+	return c.WriteMessage(websocket.BinaryMessage, j.payload)
+}
+
+func nbioDial(url string) error {
+	c, err := nbioDialConn(url, websocket.NewOptions())
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}

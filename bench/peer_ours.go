@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/chanws/websocket"
+	"github.com/chanws/websocket/negotiate"
+)
+
+// oursExtensions gives the extensions for a scenario with compression. It is
+// nil, and the scenarios are left out for us, until there is one to link.
+var oursExtensions func(deflate) []negotiate.Extension
+
+var oursPeer = &peer{
+	name: "ours", ours: true, module: "github.com/chanws/websocket",
+	about:  "net/http and Accept; a goroutine that ranges over Messages, sends with Send and gives buffers back with Release",
+	serve:  func(j *serverJob) error { return serveOurs(j, rangeLoop) },
+	client: &clientPeer{echo: oursClientEcho, dial: oursDial},
+	able:   oursAble,
+}
+
+var oursSelectPeer = &peer{
+	name: "ours-select", ours: true, module: "github.com/chanws/websocket",
+	about: "as ours, but with a select loop over Messages, Closed and a ticker: the form that the documentation shows first",
+	serve: func(j *serverJob) error { return serveOurs(j, selectLoop) },
+	able:  oursAble,
+}
+
+func oursAble(s *scenario) bool { return s.Deflate == noDeflate || oursExtensions != nil }
+
+// oursHub lists the connections for broadcasts.
+type oursHub = hub[*websocket.Conn]
+
+// publish sends m to all. This is the one place to change when there is a
+// prepared message: until then every connection frames it for itself. TrySend
+// never waits; whoever has not read the last rounds is dropped.
+func publish(h *oursHub, m websocket.Message) {
+	h.each(func(c *websocket.Conn) {
+		if c.TrySend(m) != nil {
+			c.Abort()
+		}
+	})
+}
+
+func oursAcceptOptions(j *serverJob) *websocket.AcceptOptions {
+	opts := &websocket.AcceptOptions{}
+	if j.Deflate != noDeflate {
+		opts.Extensions = oursExtensions(j.Deflate)
+	}
+	return opts
+}
+
+type oursLoop func(c *websocket.Conn, handle func(websocket.Message) bool)
+
+func serveOurs(j *serverJob, loop oursLoop) error {
+	opts := oursAcceptOptions(j)
+	var all oursHub
+	return j.serveHTTP(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, opts)
+		if err != nil {
+			return
+		}
+		// In a goroutine of its own, so that what net/http holds for the
+		// request is free; the same for all peers.
+		go oursServe(j, c, &all, loop)
+	})
+}
+
+func oursServe(j *serverJob, c *websocket.Conn, all *oursHub, loop oursLoop) {
+	defer c.Abort()
+	if j.broadcast() {
+		all.add(c)
+		loop(c, func(m websocket.Message) bool { publish(all, m); m.Release(); return true })
+		return
+	}
+	loop(c, func(m websocket.Message) bool {
+		err := c.Send(context.Background(), m)
+		m.Release()
+		return err == nil
+	})
+}
+
+func rangeLoop(c *websocket.Conn, handle func(websocket.Message) bool) {
+	for m := range c.Messages() {
+		if !handle(m) {
+			return
+		}
+	}
+}
+
+func selectLoop(c *websocket.Conn, handle func(websocket.Message) bool) {
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	messages := c.Messages()
+	for {
+		select {
+		case m, ok := <-messages:
+			if !ok {
+				messages = nil // Closed is next
+			} else if !handle(m) {
+				return
+			}
+		case <-ticker.C:
+			if c.TrySend(websocket.Text("tick")) != nil {
+				return
+			}
+		case <-c.Closed():
+			return
+		}
+	}
+}
+
+func oursClientEcho(j *clientJob, i int) error {
+	c, err := websocket.Dial(context.Background(), j.url(i), nil)
+	if err != nil {
+		return err
+	}
+	go func() {
+		defer c.Abort()
+		err := c.Send(context.Background(), websocket.Binary(j.payload))
+		for m := range c.Messages() {
+			more := j.reply(i, m.Data)
+			m.Release()
+			if !more {
+				return
+			}
+			if err = c.Send(context.Background(), websocket.Binary(j.payload)); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			err = (<-c.Closed()).Err
+		}
+		j.fail(err)
+	}()
+	return nil
+}
+
+func oursDial(url string) error {
+	c, err := websocket.Dial(context.Background(), url, nil)
+	if err != nil {
+		return err
+	}
+	c.Abort()
+	return nil
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+)
+
+// A plan is what the flags ask for.
+type plan struct {
+	scenarios []scenario
+	peers     []*peer
+	rounds    int
+	dur       time.Duration
+	profile   string // prefix of files
+}
+
+// run measures all scenarios, one after the other, and prints each when it is
+// complete.
+func run(ctx context.Context, pl *plan, rep *report, out io.Writer) error {
+	if pl.rounds < 1 || pl.dur <= 0 {
+		return errors.New("-rounds and -dur have to be more than 0")
+	}
+	if _, err := raiseFileLimit(); err != nil {
+		return fmt.Errorf("open files: %w", err)
+	}
+	// The load shares the machine with the server: let it collect seldom.
+	debug.SetGCPercent(800)
+	cert, err := newCertificate()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, rep.heading())
+	for i := range pl.scenarios {
+		res, err := runScenario(ctx, pl, &pl.scenarios[i], cert)
+		if res != nil {
+			rep.Results = append(rep.Results, res)
+			res.print(out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runScenario lets the peers take turns: A B C A B C. Whatever happens to the
+// machine meanwhile happens to all of them.
+func runScenario(ctx context.Context, pl *plan, s *scenario, cert *certificate) (*result, error) {
+	res := newResult(s)
+	for range pl.rounds {
+		for _, p := range pl.peers {
+			if err := ctx.Err(); err != nil {
+				return res.finish(), err
+			}
+			if !p.can(s) || res.failed(p) {
+				continue
+			}
+			o := order{Peer: p.name, Scenario: *s}
+			if s.TLS {
+				o.Cert, o.Key = cert.cert, cert.key
+			}
+			if pl.profile != "" && p.ours {
+				o.Profile = fmt.Sprintf("%s.%s.%s.pprof", pl.profile, p.name, s.Name)
+			}
+			v, err := runOnce(o, p, cert, pl.dur)
+			res.add(p, v, err)
+		}
+	}
+	return res.finish(), nil
+}
+
+// runOnce measures one peer once, in a process of its own.
+func runOnce(o order, peer *peer, cert *certificate, dur time.Duration) (values, error) {
+	s := &o.Scenario
+	if s.Kind.client() {
+		return loadClient(o, dur)
+	}
+	p, err := startProcess(o)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	t := &target{addr: p.addr, tcp: peer.tcp, offer: offers[s.Deflate]}
+	if s.TLS {
+		t.tls = cert.client
+	}
+	switch {
+	case s.Kind == kindIdle:
+		return loadIdle(p, s, t, dur)
+	case s.Kind == kindBroadcast:
+		return loadBroadcast(p, s, t, dur)
+	case s.Kind == kindChurn:
+		return loadChurn(p, s, t, dur)
+	case s.Deflate != noDeflate:
+		return loadDeflate(p, s, t, dur)
+	default:
+		return loadEcho(p, s, t, dur)
+	}
+}

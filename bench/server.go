@@ -1,0 +1,73 @@
+package main
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A serverJob is what a peer's server is to do. Every server echoes what it
+// gets, as the same type of message; in a broadcast it sends it to all instead.
+type serverJob struct {
+	scenario
+	ln  net.Listener // in clear; see listener
+	tls *tls.Config  // nil without TLS
+}
+
+func newServerJob(o *order, ln net.Listener) (*serverJob, error) {
+	j := &serverJob{scenario: o.Scenario, ln: ln}
+	if o.Scenario.TLS {
+		cert, err := tls.X509KeyPair(o.Cert, o.Key)
+		if err != nil {
+			return nil, err
+		}
+		j.tls = &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}}
+	}
+	return j, nil
+}
+
+// broadcast tells whether to send to all.
+func (j *serverJob) broadcast() bool { return j.Kind == kindBroadcast }
+
+// listener accepts connections, over TLS where the scenario says so.
+func (j *serverJob) listener() net.Listener {
+	if j.tls == nil {
+		return j.ln
+	}
+	return tls.NewListener(j.ln, j.tls)
+}
+
+// serveHTTP runs net/http with one handler, as those libraries want it that
+// upgrade a request.
+func (j *serverJob) serveHTTP(h http.HandlerFunc) error {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second}
+	return s.Serve(j.listener())
+}
+
+// maxMessage is the limit to set where a library has a low one or none.
+func (j *serverJob) maxMessage() int { return max(j.Size, 1<<20) }
+
+// A hub is the list of connections that a broadcast goes to. It forgets none:
+// the process ends with the scenario.
+type hub[C any] struct {
+	mu    sync.Mutex
+	conns []C
+}
+
+func (h *hub[C]) add(c C) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.conns = append(h.conns, c)
+}
+
+// each calls f with every connection, one after the other. Only one connection
+// of a scenario publishes, so that nobody waits here.
+func (h *hub[C]) each(f func(C)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.conns {
+		f(c)
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"math"
+	"slices"
+)
+
+// values are what one run of one peer has given, by the keys of metrics.
+type values map[string]float64
+
+// A summary is a metric of one peer over all rounds.
+type summary struct {
+	Median  float64   `json:"median"`
+	Min     float64   `json:"min"`
+	Max     float64   `json:"max"`
+	Samples []float64 `json:"samples"`
+	// Ratio is to the best peer: the median of the ratios of each round, in
+	// which the two ran one shortly after the other. 0 where there is none.
+	Ratio float64 `json:"ratio,omitempty"`
+	// RatioSpread is (max-min)/median of those ratios.
+	RatioSpread float64 `json:"ratioSpread,omitempty"`
+	// Worthless marks a ratio that says nothing.
+	Worthless bool `json:"worthless,omitempty"`
+}
+
+// Ratios whose rounds differ by more than this are worthless, as are those of
+// too few rounds to tell.
+const (
+	maxRatioSpread = 0.25
+	minRounds      = 3
+)
+
+func summarize(samples []float64) summary {
+	return summary{
+		Median:  median(samples),
+		Min:     slices.Min(samples),
+		Max:     slices.Max(samples),
+		Samples: samples,
+	}
+}
+
+func median(samples []float64) float64 {
+	s := slices.Clone(samples)
+	slices.Sort(s)
+	n := len(s)
+	if n%2 == 1 {
+		return s[n/2]
+	}
+	return (s[n/2-1] + s[n/2]) / 2
+}
+
+// spread is (max-min)/median.
+func (s *summary) spread() float64 {
+	if s.Median == 0 {
+		return 0
+	}
+	return (s.Max - s.Min) / math.Abs(s.Median)
+}
+
+// compare sets the ratio to the best peer.
+func (s *summary) compare(best *summary) {
+	n := min(len(s.Samples), len(best.Samples))
+	var ratios []float64
+	for i := range n {
+		if best.Samples[i] != 0 {
+			ratios = append(ratios, s.Samples[i]/best.Samples[i])
+		}
+	}
+	if len(ratios) == 0 {
+		return
+	}
+	r := summarize(ratios)
+	s.Ratio, s.RatioSpread = r.Median, r.spread()
+	s.Worthless = len(ratios) < minRounds || s.RatioSpread > maxRatioSpread
+}

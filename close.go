@@ -1,0 +1,385 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+)
+
+// contextCloseTimeout bounds the closing handshake of a connection whose context
+// has ended: who ends a context wants the goroutines to end.
+const contextCloseTimeout = time.Second
+
+// A flush waits until data frames are with the operating system.
+type flush struct {
+	target uint64
+	done   chan struct{}
+	err    error
+}
+
+// Close ends the connection with a closing handshake (RFC 6455, section 7): it
+// refuses further sends, sends what is queued and then the close frame, and waits
+// for the peer's, at most for the CloseTimeout of the options or until ctx ends;
+// then it ends the connection without. Messages that come meanwhile are delivered
+// if the application goes on to receive; if it does not, as when the goroutine that
+// would is the one that is here, they are discarded.
+//
+// StatusNoStatusReceived with an empty reason sends a close frame without a code.
+//
+// It returns nil once the connection has closed cleanly, ctx's error if that ended
+// the wait, else what ended the connection. A code that may not be sent (section
+// 7.4) and a reason that is not UTF-8 or has more than 123 bytes give a
+// [*UsageError], and nothing is done. It may be called in any state, by any
+// goroutine, any number of times; the first call's code counts.
+func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error {
+	if ctx == nil {
+		return &UsageError{"Close", errNilContext}
+	}
+	if err := codec.CheckClose(code, reason); err != nil {
+		return &UsageError{"Close", strings.TrimPrefix(err.Error(), "websocket: ")}
+	}
+	c.beginClose(code, reason, c.closeTimeout)
+	ended := c.whenEnded()
+	select {
+	case <-ended:
+		return c.outcome()
+	default:
+	}
+	select {
+	case <-ended:
+		return c.outcome()
+	case <-ctx.Done():
+		c.abandon(fmt.Errorf("websocket: Close gave up: %w", context.Cause(ctx)))
+		<-ended
+		return ctx.Err()
+	}
+}
+
+// whenEnded returns a channel that is closed when the connection has ended.
+func (c *Conn) whenEnded() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended.wait()
+}
+
+// outcome is the error of a connection that has ended.
+func (c *Conn) outcome() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.event.Err
+}
+
+// Abort ends the connection at once, without a closing handshake. What is queued is
+// not sent, and what has been received and not been taken from Messages need not be
+// taken: Closed is ready soon. It does not wait and may be called at any time, any
+// number of times.
+func (c *Conn) Abort() { c.abandon(errAborted) }
+
+// contextEnded ends the connection with the context of its options.
+func (c *Conn) contextEnded() {
+	cause := fmt.Errorf("websocket: the connection's context ended: %w", context.Cause(c.context))
+	c.report(cause)
+	c.beginClose(StatusGoingAway, "", min(contextCloseTimeout, c.closeTimeout))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.transport == nil {
+		c.failLocked(cause)
+	}
+	c.abandonReceived()
+}
+
+// beginClose queues the close frame, unless one is, and starts the time that the
+// handshake has.
+func (c *Conn) beginClose(code StatusCode, reason string, timeout time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == StateClosed {
+		return
+	}
+	if !c.closeQueued {
+		c.queueClose(code, reason)
+	}
+	c.beginClosing()
+	c.limitClosing(timeout)
+	c.leaving.raise()
+	c.kick()
+}
+
+// beginClosing refuses sends from now on, and wakes those that wait.
+func (c *Conn) beginClosing() {
+	c.closing.raise()
+	if c.phase < StateClosing {
+		c.phase = StateClosing
+	}
+}
+
+// queueClose puts the close frame behind the messages in the queue. A version that
+// has none writes nothing for it.
+func (c *Conn) queueClose(code StatusCode, reason string) {
+	c.closeQueued, c.closeCode, c.closeReason = true, code, reason
+	if c.data == nil {
+		c.data = batches.Get().(*batch)
+	}
+	c.data.add(codec.OpClose, true, codec.AppendClosePayload(nil, code, reason))
+	c.data.close = true
+	c.queued++
+}
+
+// limitClosing ends the connection if it has not ended by itself in time.
+func (c *Conn) limitClosing(timeout time.Duration) {
+	if c.closeTimer != nil {
+		return
+	}
+	c.closeTimer = time.AfterFunc(timeout, func() {
+		c.fail(&TimeoutError{"close frame from the peer", timeout}, 0)
+	})
+}
+
+// abandon ends the connection for the cause, and gives up what was received.
+func (c *Conn) abandon(cause error) {
+	c.fail(cause, 0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandonReceived()
+}
+
+// abandonReceived gives up what the application has not received.
+func (c *Conn) abandonReceived() {
+	c.abandoned.raise()
+	c.publishLocked(0)
+}
+
+func (c *Conn) hasAbandoned() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.abandoned.raised
+}
+
+func (c *Conn) isBroken() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken
+}
+
+// fail ends the connection for a cause that the read loop does not know of, which
+// gets as long as linger to receive what has already come.
+func (c *Conn) fail(cause error, linger time.Duration) {
+	c.mu.Lock()
+	if c.phase == StateClosed {
+		c.mu.Unlock()
+		return
+	}
+	c.failLocked(cause)
+	c.mu.Unlock()
+	c.freeReader(linger)
+}
+
+// failLocked records the first cause, gives up what is queued and frees whoever
+// waits for the writer, the writer itself included.
+func (c *Conn) failLocked(cause error) {
+	if c.cause == nil {
+		c.cause = cause
+	}
+	c.broken = true
+	c.beginClosing()
+	c.dropQueued()
+	c.settleFlushes()
+	c.settlePings(c.closedError())
+	if c.cancelConnect != nil {
+		c.cancelConnect()
+	}
+	if c.transport != nil {
+		c.transport.setWriteDeadline(past)
+	}
+	if c.abandonTimer == nil && !c.abandoned.raised {
+		c.abandonTimer = time.AfterFunc(c.closeTimeout, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.abandonReceived()
+		})
+	}
+}
+
+// past is a deadline that has expired.
+var past = time.Unix(1, 0)
+
+// freeReader ends the read that is under way, after the linger. A read that has
+// been ended at once stays so, whoever comes later with a linger: the writer does
+// when the same end stops it.
+func (c *Conn) freeReader(linger time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.transport == nil || c.freed:
+	case linger > 0:
+		c.transport.setReadDeadline(time.Now().Add(linger))
+	default:
+		c.freed = true
+		c.transport.setReadDeadline(past)
+	}
+}
+
+// dropQueued gives up what is queued and not being written.
+func (c *Conn) dropQueued() {
+	for _, b := range []*batch{c.data, c.urgent} {
+		if b == nil {
+			continue
+		}
+		messages, size := b.counted()
+		if b == c.data {
+			c.written += uint64(len(b.frames))
+			c.budget.give(messages, size)
+		}
+		b.recycle()
+	}
+	if c.carry.buffer != nil {
+		c.written++
+		c.budget.give(1, c.carry.size)
+		c.carry.buffer.Release()
+	}
+	c.data, c.urgent, c.pong, c.carry = nil, nil, nil, carry{}
+}
+
+// addFlush waits for what is queued so far.
+func (c *Conn) addFlush() *flush {
+	f := &flush{target: c.queued, done: make(chan struct{})}
+	c.flushes = append(c.flushes, f)
+	c.settleFlushes()
+	return f
+}
+
+// settleFlushes ends the waits that are over.
+func (c *Conn) settleFlushes() {
+	if len(c.flushes) == 0 {
+		return
+	}
+	waiting := c.flushes[:0]
+	for _, f := range c.flushes {
+		switch {
+		case c.broken:
+			f.err = c.closedError()
+			close(f.done)
+		case f.target <= c.written:
+			close(f.done)
+		default:
+			waiting = append(waiting, f)
+		}
+	}
+	c.flushes = waiting
+}
+
+// Flush waits until the messages sent so far are with the operating system, or the
+// connection has ended, or ctx has. It does not tell that the peer has them.
+func (c *Conn) Flush(ctx context.Context) error {
+	if ctx == nil {
+		return &UsageError{"Flush", errNilContext}
+	}
+	c.mu.Lock()
+	f := c.addFlush()
+	ended := c.ended.wait()
+	c.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.err
+	default:
+	}
+	select {
+	case <-f.done:
+		return f.err
+	case <-ended:
+		return c.closeError()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// closedError says that the connection is closed, and for what.
+func (c *Conn) closedError() error {
+	switch {
+	case c.closeReceived:
+		return &CloseError{Code: c.receivedCode, Reason: c.receivedReason, Received: true}
+	case c.cause != nil:
+		return fmt.Errorf("%w: %w", ErrClosed, c.cause)
+	case c.closeQueued:
+		return &CloseError{Code: c.closeCode, Reason: c.closeReason}
+	}
+	return ErrClosed
+}
+
+func (c *Conn) closeError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closedError()
+}
+
+// stopWriter ends the writer, whatever it waits for.
+func (c *Conn) stopWriter() {
+	c.mu.Lock()
+	c.broken = true
+	c.dropQueued()
+	c.settleFlushes()
+	c.settlePings(c.closedError())
+	if !c.writing {
+		c.mu.Unlock()
+		return
+	}
+	stopped := make(chan struct{})
+	c.stopped = stopped
+	c.transport.setWriteDeadline(past)
+	c.mu.Unlock()
+	<-stopped
+}
+
+// stopTimers ends everything that would act on the connection later.
+func (c *Conn) stopTimers() {
+	for _, t := range []*time.Timer{c.closeTimer, c.keepalive} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	if c.stopContext != nil {
+		c.stopContext()
+	}
+	if c.abandonTimer == nil && len(c.messages) > 0 {
+		c.abandonTimer = time.AfterFunc(c.closeTimeout, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.abandonReceived()
+		})
+	}
+}
+
+// report offers an error to whoever reads Errors. The newest is dropped where
+// nobody does.
+func (c *Conn) report(err error) {
+	if c.logger != nil {
+		c.logger.Warn("websocket", "error", err, "url", c.URL().String())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.published {
+		select {
+		case c.errorChannel() <- err:
+		default:
+		}
+	}
+}
+
+func (c *Conn) logEnd(e CloseEvent) {
+	if c.logger != nil {
+		c.logger.Debug("websocket closed", "code", int(e.Code), "reason", e.Reason, "clean", e.Clean, "url", c.URL().String())
+	}
+}
+
+// writeFailed makes the cause of a write's error.
+func (c *Conn) writeFailed(err error) error {
+	if c.writeTimeout > 0 && errors.Is(err, os.ErrDeadlineExceeded) && !c.broken {
+		return &TimeoutError{"room to write", c.writeTimeout}
+	}
+	return err
+}

@@ -1,0 +1,322 @@
+package websocket
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+	"github.com/chanws/websocket/negotiate"
+)
+
+// A Conn is one WebSocket connection, of a client or of a server. It is received
+// from by channels and sent to by methods; all of them may be used by any number
+// of goroutines at once.
+//
+// The channels are [Conn.Opened], [Conn.Messages], [Conn.Errors] and
+// [Conn.Closed]. Whoever stops receiving from Messages stops the connection's
+// reading, and so, by TCP, the peer: pings and the peer's close frame wait
+// meanwhile behind the messages that came before them.
+//
+// A Conn needs no cleaning up after Closed has become ready. Before that, Close or
+// Abort ends it, or the context given as an option.
+type Conn struct {
+	settings
+	messages chan Message    // sent to and closed by the read loop alone
+	closed   chan CloseEvent // sent to once
+
+	// The read loop's own.
+	connect       connector
+	reader        codec.Reader
+	sizes         []int // of the last messages delivered, a ring
+	delivered     int
+	discarding    int // messages that nobody received after Close
+	messagesEnded bool
+
+	// The writer's own. The writer is whoever set writing.
+	writer    codec.Writer
+	pipeline  *negotiate.Pipeline
+	transport transport
+
+	backlog  atomic.Bool   // the read loop has more input at hand
+	activity atomic.Uint32 // reads; the sign of life
+	waiting  atomic.Bool   // the read loop waits for the application, not for the peer
+	watching atomic.Bool   // it matters that the application comes back to the channels
+
+	received counters // the read loop's, for Stats
+
+	mu sync.Mutex
+	state
+	sent counters
+}
+
+// state is what the lock guards.
+type state struct {
+	address     string // the URL
+	request     *http.Request
+	requestHead []byte // of a request not kept
+	response    *http.Response
+	version     string
+	subprotocol string
+
+	opened    signal // the handshake is complete
+	closing   signal // sends are refused
+	leaving   signal // the application has called Close
+	abandoned signal // the application has given up what it has not received
+	ended     signal // the transport is closed
+	returned  signal // the application has dealt with all that it has received
+
+	errors chan error // made when first used
+
+	phase   State
+	writing bool          // a goroutine is the writer
+	stopped chan struct{} // closed when there is none any more, where somebody waits for that
+	broken  bool          // nothing more can be written
+	freed   bool          // nothing more is to be read
+	cause   error         // the first, where it is not the peer's close frame
+
+	data    *batch
+	urgent  *batch // pings and pongs
+	pong    []byte // the payload to answer the latest ping with; nil for none
+	carry   carry  // of a direct write
+	budget  budget // of data
+	lane    budget // of pings and pongs that the application sends
+	parting bool   // within a message sent in fragments
+
+	queued, written uint64 // data frames
+	flushes         []*flush
+	pings           []*ping
+
+	closeQueued    bool
+	closeSent      bool
+	closeReceived  bool
+	closeCode      StatusCode // sent
+	closeReason    string
+	receivedCode   StatusCode
+	receivedReason string
+	event          CloseEvent
+	finished       bool // only Closed is left to be published
+	published      bool
+
+	cancelConnect context.CancelFunc
+	stopContext   func() bool
+	closeTimer    *time.Timer
+	keepalive     *time.Timer
+	abandonTimer  *time.Timer
+	publishTimer  *time.Timer
+}
+
+// A connector completes the handshake of a connection that was returned before it
+// was done. It runs in the read loop.
+type connector func(context.Context) (*handshake, error)
+
+// A handshake is what a completed one leaves.
+type handshake struct {
+	transport   transport
+	reader      codec.Reader
+	writer      codec.Writer
+	pipeline    *negotiate.Pipeline
+	rest        []byte // came with the handshake
+	version     string
+	subprotocol string
+	response    *http.Response
+	address     string // of the URL
+}
+
+// newConn makes a connection that is still to be started.
+func newConn(s settings) *Conn {
+	s.setDefaults()
+	c := &Conn{
+		settings: s,
+		messages: make(chan Message, s.receiveMessages),
+		closed:   make(chan CloseEvent, 1),
+	}
+	c.budget = budget{maxMessages: s.queueMessages, maxBytes: s.queueBytes}
+	c.lane = budget{maxMessages: maxControlQueue, maxBytes: maxControlQueue * codec.MaxControlPayload}
+	return c
+}
+
+// start begins the life of a connection whose handshake is done.
+func (c *Conn) start(h *handshake) {
+	c.mu.Lock()
+	c.open(h)
+	c.mu.Unlock()
+	c.follow()
+	go c.readLoop()
+}
+
+// startConnecting begins the life of a connection whose handshake is to be done.
+func (c *Conn) startConnecting(connect connector) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.connect = connect
+	c.cancelConnect = cancel
+	c.follow()
+	go func() {
+		defer cancel()
+		c.connectAndRead(ctx)
+	}()
+}
+
+// follow ties the connection to the context of its options.
+func (c *Conn) follow() {
+	if c.context == nil || c.context.Done() == nil {
+		return
+	}
+	stop := context.AfterFunc(c.context, c.contextEnded)
+	c.mu.Lock()
+	c.stopContext = stop
+	c.mu.Unlock()
+}
+
+// open takes the handshake over. What was queued meanwhile goes out.
+func (c *Conn) open(h *handshake) {
+	c.transport, c.reader, c.writer, c.pipeline = h.transport, h.reader, h.writer, h.pipeline
+	c.version, c.subprotocol, c.response, c.address = h.version, h.subprotocol, h.response, h.address
+	feed(c.reader, h.rest)
+	if c.phase == StateConnecting {
+		c.phase = StateOpen
+	}
+	c.opened.raise()
+	if c.pingInterval > 0 {
+		c.startKeepalive()
+	}
+	c.kick()
+}
+
+// feed gives bytes to a reader.
+func feed(r codec.Reader, b []byte) {
+	for len(b) > 0 {
+		n := copy(r.Space(0), b)
+		r.Wrote(n)
+		b = b[n:]
+	}
+}
+
+// Opened is closed when the handshake is complete. For a connection that fails to
+// open it stays as it is: select on Closed beside it.
+func (c *Conn) Opened() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opened.wait()
+}
+
+// Messages gives the messages received, in order, and is closed after the last
+// one. A connection whose messages are not received stops reading.
+func (c *Conn) Messages() <-chan Message {
+	c.cameBack()
+	return c.messages
+}
+
+// Errors tells what went wrong: the handshake, the protocol, the network, a
+// timeout. Nobody has to read it. It keeps the first few errors and drops the
+// newest, and is closed when Closed is ready.
+func (c *Conn) Errors() <-chan error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.errorChannel()
+}
+
+// Closed gives exactly one event and is closed then. It becomes ready after the
+// last message has been received from Messages, so that a select that sees both
+// ready loses nothing; or after the application has given the rest up: by Abort, by
+// a Close whose context ended, by the end of the context in the options, or by not
+// receiving for the close timeout after the connection was gone.
+func (c *Conn) Closed() <-chan CloseEvent {
+	c.cameBack()
+	return c.closed
+}
+
+// State tells where the connection stands.
+func (c *Conn) State() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.phase
+}
+
+// URL is the address of the connection, ws:// or wss://: for a client the one
+// dialled, without user and password; for a server the one requested. It is a copy.
+func (c *Conn) URL() *url.URL {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u, err := url.Parse(c.address)
+	if err != nil {
+		return new(url.URL)
+	}
+	return u
+}
+
+// Version is the protocol version agreed on, "hybi-13" for RFC 6455. It is empty
+// before the handshake is complete.
+func (c *Conn) Version() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.version
+}
+
+// Subprotocol is the one agreed on, or empty (RFC 6455, section 1.9).
+func (c *Conn) Subprotocol() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.subprotocol
+}
+
+// Extensions lists what was agreed on, in the order of the handshake (RFC 6455,
+// section 9). It must not be changed.
+func (c *Conn) Extensions() []negotiate.Offer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pipeline.Agreed()
+}
+
+// Response has the status and the headers of the handshake's response, without a
+// body; nil before the handshake is complete, and for a server. It must not be
+// changed.
+func (c *Conn) Response() *http.Response {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.response
+}
+
+// BufferedAmount is the number of payload bytes that wait to be sent.
+func (c *Conn) BufferedAmount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.budget.bytes
+}
+
+// LocalAddr is the address of this side; nil before the handshake is complete.
+func (c *Conn) LocalAddr() net.Addr {
+	if t := c.currentTransport(); t != nil {
+		return t.localAddr()
+	}
+	return nil
+}
+
+// RemoteAddr is the address of the peer; nil before the handshake is complete.
+func (c *Conn) RemoteAddr() net.Addr {
+	if t := c.currentTransport(); t != nil {
+		return t.remoteAddr()
+	}
+	return nil
+}
+
+func (c *Conn) currentTransport() transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.transport
+}
+
+// errorChannel makes the channel of Errors when it is first asked for.
+func (c *Conn) errorChannel() chan error {
+	if c.errors == nil {
+		c.errors = make(chan error, 4)
+		if c.published {
+			close(c.errors)
+		}
+	}
+	return c.errors
+}

@@ -1,0 +1,42 @@
+package websocket
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// A HandshakeError says why the opening handshake failed (RFC 6455, section 4). For
+// a server it is what was answered, for a client what came.
+type HandshakeError struct {
+	// Status is the HTTP status: sent by a server, received by a client; 0 where
+	// there was no HTTP response.
+	Status int
+	// Header has the headers of that response.
+	Header http.Header
+	// Body is the beginning of the body that a client received, at most 1 KiB.
+	Body []byte
+	// Reason says what was wrong.
+	Reason string
+	// Err is the cause, which may name the rule and its section: a
+	// *negotiate.Error, a *negotiate.ResponseError, or the network's.
+	Err error
+
+	protocol bool // the peer broke the protocol
+}
+
+func (e *HandshakeError) Error() string {
+	s := "websocket: handshake failed"
+	if e.Status != 0 {
+		s += " with status " + strconv.Itoa(e.Status)
+	}
+	if e.Reason != "" {
+		s += ": " + e.Reason
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *HandshakeError) Unwrap() error { return e.Err }

@@ -1,0 +1,210 @@
+package negotiate
+
+import (
+	"bytes"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"strings"
+)
+
+// DefaultMaxHeaderBytes is the limit on the head of a response where the
+// options say none: 64 KiB.
+const DefaultMaxHeaderBytes = 64 << 10
+
+// A head is the status line and headers of a response.
+type head struct {
+	minor  int // of the HTTP version 1.x
+	status int
+	header http.Header
+}
+
+// A fault is what is wrong with a head: the rule and a few words.
+type fault struct {
+	section, reason string
+	err             error
+}
+
+var (
+	faultTooBig = &fault{"", "the head of the response is too big", ErrHeaderTooBig}
+	faultNoHTTP = &fault{"RFC 9112, section 4", "the answer is not HTTP/1.1", nil}
+	faultLine   = &fault{"RFC 9112, section 2.2", "a line of the head does not end with CR LF", nil}
+	faultStatus = &fault{"RFC 9112, section 4", "the status line is malformed", nil}
+	faultField  = &fault{"RFC 9112, section 5", "a header line is malformed", nil}
+)
+
+// A headReader finds the heads at the beginning of a buffer that grows. Each
+// byte is looked at once, however many calls bring it.
+//
+// Invariant: start <= line <= scanned <= len(b) of the last call.
+type headReader struct {
+	limit   int // on all heads together; DefaultMaxHeaderBytes if less than 1
+	start   int // of the head looked for
+	line    int // start of the line looked at
+	scanned int // no line ends before it, from line on
+}
+
+// next returns the first final response in b and where it ends. Interim
+// responses before it are skipped.
+//
+// "A client MUST be able to parse one or more 1xx responses received prior to
+// a final response, even if the client does not expect one" (RFC 9110, section
+// 15.2). 101 is final here: the protocol changes after it.
+func (r *headReader) next(b []byte) (head, int, *fault, error) {
+	for {
+		end, f := r.scan(b)
+		if f != nil || end == 0 {
+			return head{}, 0, f, ErrNeedMore
+		}
+		h, f := parseHead(string(b[r.start:end]))
+		if f != nil {
+			return head{}, end, f, nil
+		}
+		if h.status >= 200 || h.status == http.StatusSwitchingProtocols {
+			return h, end, nil, nil
+		}
+		r.start, r.line, r.scanned = end, end, end
+	}
+}
+
+// scan returns the end of the head that begins at start, 0 while it is not
+// there. Faults are told as soon as bytes show them, and the same ones for any
+// division of the bytes into calls.
+func (r *headReader) scan(b []byte) (end int, f *fault) {
+	if !prefixOf(b[r.start:], "HTTP/1.") {
+		return 0, faultNoHTTP
+	}
+	limit := r.limit
+	if limit < 1 {
+		limit = DefaultMaxHeaderBytes
+	}
+	for {
+		i := bytes.IndexByte(b[r.scanned:], '\n')
+		if i < 0 {
+			r.scanned = len(b)
+			if len(b) >= limit {
+				return 0, faultTooBig
+			}
+			return 0, nil
+		}
+		end = r.scanned + i + 1
+		if end > limit {
+			return 0, faultTooBig
+		}
+		// A lone LF may end a line for one reader and not for the next.
+		if end-r.line < 2 || b[end-2] != '\r' {
+			return 0, faultLine
+		}
+		if end-r.line == 2 {
+			return end, nil
+		}
+		r.line, r.scanned = end, end
+	}
+}
+
+// prefixOf reports whether b begins as prefix does, as far as it goes.
+func prefixOf(b []byte, prefix string) bool {
+	n := min(len(b), len(prefix))
+	return string(b[:n]) == prefix[:n]
+}
+
+// parseHead reads a whole head, the blank line included.
+func parseHead(s string) (head, *fault) {
+	line, fields, _ := strings.Cut(s, "\r\n")
+	minor, status, ok := consumeStatus(line)
+	if !ok {
+		return head{}, faultStatus
+	}
+	header, ok := consumeFields(fields)
+	if !ok {
+		return head{}, faultField
+	}
+	return head{minor, status, header}, nil
+}
+
+// consumeStatus reads a status line: "HTTP-version SP status-code SP [
+// reason-phrase ]" (RFC 9112, section 4). The space before a reason that is
+// empty is often left out.
+func consumeStatus(line string) (minor, status int, ok bool) {
+	if len(line) < len("HTTP/1.1 101") || line[:7] != "HTTP/1." || !isDigit(line[7]) || line[8] != ' ' {
+		return 0, 0, false
+	}
+	for i := 9; i < 12; i++ {
+		if !isDigit(line[i]) {
+			return 0, 0, false
+		}
+		status = status*10 + int(line[i]-'0')
+	}
+	reason := line[12:]
+	ok = status >= 100 && (reason == "" || reason[0] == ' ' && validValue(reason))
+	return int(line[7] - '0'), status, ok
+}
+
+// consumeFields reads header lines, up to a blank one or to the end. Lines
+// that are folded, have white space before the colon or control characters are
+// refused: they are read differently by different readers.
+func consumeFields(s string) (http.Header, bool) {
+	n := strings.Count(s, "\r\n")
+	header := make(http.Header, n)
+	values := make([]string, n) // one allocation for the values of all
+	for s != "" {
+		var line string
+		line, s, _ = strings.Cut(s, "\r\n")
+		if line == "" {
+			return header, s == ""
+		}
+		name, value, found := strings.Cut(line, ":")
+		value = trimSpace(value)
+		if !found || !validToken(name) || !validValue(value) {
+			return nil, false
+		}
+		name = canonical(name)
+		if had := header[name]; had != nil {
+			header[name] = append(had, value)
+			continue
+		}
+		values[0] = value
+		header[name], values = values[:1:1], values[1:]
+	}
+	return header, true
+}
+
+// canonical is http.CanonicalHeaderKey without the memory, for the names every
+// handshake has.
+func canonical(name string) string {
+	switch name {
+	case "Sec-WebSocket-Accept":
+		return "Sec-Websocket-Accept"
+	case "Sec-WebSocket-Protocol":
+		return "Sec-Websocket-Protocol"
+	case "Sec-WebSocket-Extensions":
+		return "Sec-Websocket-Extensions"
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
+}
+
+// bodyLength tells how much follows the head of an error response: bytes, or
+// -1 for all there is.
+//
+// "If a message is received with both a Transfer-Encoding and a Content-Length
+// header field, the Transfer-Encoding overrides the Content-Length" (RFC 9112,
+// section 6.3)
+func bodyLength(h head) (length int64, chunked bool) {
+	codings := h.header["Transfer-Encoding"]
+	if len(codings) > 0 {
+		return -1, listContains(codings[len(codings)-1:], "chunked")
+	}
+	switch h.status {
+	case http.StatusSwitchingProtocols, http.StatusNoContent, http.StatusNotModified:
+		return 0, false
+	}
+	lengths := h.header["Content-Length"]
+	if len(lengths) != 1 {
+		return -1, false
+	}
+	n, err := strconv.ParseUint(lengths[0], 10, 63)
+	if err != nil {
+		return -1, false
+	}
+	return int64(n), false
+}

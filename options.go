@@ -1,0 +1,65 @@
+package websocket
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+)
+
+// Defaults of the options that [AcceptOptions] and [DialOptions] share.
+const (
+	DefaultMaxMessageSize   = codec.DefaultMaxMessageSize // 2^26-1 bytes
+	DefaultQueueMessages    = 256
+	DefaultQueueBytes       = 1 << 20
+	DefaultReceiveMessages  = 16
+	DefaultReceiveBytes     = 4 << 20
+	DefaultCloseTimeout     = 30 * time.Second
+	DefaultHandshakeTimeout = 30 * time.Second
+)
+
+// A Trace is told of pings and pongs. Its functions are called by the goroutines
+// of the connection: they must not block, nor keep the payload. Any may be nil.
+type Trace struct {
+	PingReceived func(payload []byte) // the pong goes out by itself
+	PongReceived func(payload []byte)
+	PingSent     func(payload []byte) // by Ping or for PingInterval; queued, to be exact
+	PongSent     func(payload []byte) // by Pong or in answer to a ping; queued, to be exact
+}
+
+// settings are the options that a connection has, whichever side opened it, with
+// defaults in place.
+type settings struct {
+	role            codec.Role
+	maxMessageSize  int64
+	fragments       bool
+	queueMessages   int
+	queueBytes      int
+	receiveMessages int
+	receiveBytes    int
+	pingInterval    time.Duration
+	pongTimeout     time.Duration
+	closeTimeout    time.Duration
+	writeTimeout    time.Duration
+	context         context.Context
+	logger          *slog.Logger
+	trace           *Trace
+}
+
+func (s *settings) setDefaults() {
+	s.queueMessages = positive(s.queueMessages, DefaultQueueMessages)
+	s.queueBytes = positive(s.queueBytes, DefaultQueueBytes)
+	s.receiveMessages = positive(s.receiveMessages, DefaultReceiveMessages)
+	s.receiveBytes = positive(s.receiveBytes, DefaultReceiveBytes)
+	s.closeTimeout = positive(s.closeTimeout, DefaultCloseTimeout)
+	s.pongTimeout = positive(s.pongTimeout, s.pingInterval)
+}
+
+// positive gives value, or instead where value is not above zero.
+func positive[T int | time.Duration](value, instead T) T {
+	if value > 0 {
+		return value
+	}
+	return instead
+}

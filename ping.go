@@ -1,0 +1,231 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+)
+
+// maxControlQueue is how many pings and pongs of the application may wait to be
+// written. Answers to the peer's pings do not count: only the latest waits.
+const maxControlQueue = 16
+
+// A ping waits for its pong.
+type ping struct {
+	payload []byte
+	sent    time.Time
+	done    chan struct{}
+	trip    time.Duration
+	err     error
+}
+
+// Ping sends a ping and waits for the pong with the same payload, or for the pong
+// to a later ping, which answers this one too (RFC 6455, sections 5.5.2 and 5.5.3).
+// It returns how long that took. The payload has at most 125 bytes. Pings pass the
+// messages that wait to be sent; a pong waits behind the messages that came before
+// it, until the application receives them.
+//
+// Errors: ctx's, [ErrClosed], [ErrPingUnsupported], a [*UsageError]. Before the
+// handshake is complete the ping waits for it.
+func (c *Conn) Ping(ctx context.Context, payload []byte) (time.Duration, error) {
+	p := &ping{payload: bytes.Clone(payload), done: make(chan struct{})}
+	if err := c.control(ctx, "Ping", codec.OpPing, payload, p); err != nil {
+		return 0, err
+	}
+	if c.trace != nil && c.trace.PingSent != nil {
+		c.trace.PingSent(p.payload)
+	}
+	select {
+	case <-p.done:
+		return p.trip, p.err
+	case <-ctx.Done():
+		c.forgetPing(p)
+		return 0, ctx.Err()
+	}
+}
+
+// Pong sends a pong that no ping asked for, a sign of life that is not answered
+// (RFC 6455, section 5.5.3). Pings are answered without it. Waiting and errors are
+// as for Ping, but it does not wait for an answer.
+func (c *Conn) Pong(ctx context.Context, payload []byte) error {
+	if err := c.control(ctx, "Pong", codec.OpPong, payload, nil); err != nil {
+		return err
+	}
+	if c.trace != nil && c.trace.PongSent != nil {
+		c.trace.PongSent(payload)
+	}
+	return nil
+}
+
+// control queues a control frame in the lane that is theirs.
+func (c *Conn) control(ctx context.Context, call string, op codec.Opcode, payload []byte, p *ping) error {
+	if ctx == nil {
+		return &UsageError{call, errNilContext}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(payload) > codec.MaxControlPayload {
+		return &UsageError{call, "payload of " + strconv.Itoa(len(payload)) + " bytes, at most 125 fit (RFC 6455, section 5.5)"}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.refuseControl(op); err != nil {
+		return err
+	}
+	if !c.lane.fits(len(payload)) {
+		if err := c.awaitLane(ctx, op, len(payload)); err != nil {
+			return err
+		}
+	} else {
+		c.lane.take(len(payload))
+	}
+	if p != nil {
+		p.sent = time.Now()
+		c.pings = append(c.pings, p)
+	}
+	c.queueControl(op, payload)
+	c.urgent.lane++
+	c.urgent.laneSize += len(payload)
+	return nil
+}
+
+// awaitLane waits for room in the lane, without the lock that it is called with.
+func (c *Conn) awaitLane(ctx context.Context, op codec.Opcode, size int) error {
+	w := c.lane.wait(size)
+	closing := c.closing.wait()
+	c.mu.Unlock()
+	var err error
+	select {
+	case <-w.granted:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-closing:
+	}
+	c.mu.Lock()
+	if err == nil {
+		err = c.refuseControl(op)
+	}
+	if err != nil {
+		c.lane.leave(w)
+	}
+	return err
+}
+
+func (c *Conn) refuseControl(op codec.Opcode) error {
+	switch {
+	case c.closeQueued || c.broken || c.phase > StateOpen:
+		return c.closedError()
+	case c.writer != nil && !c.writer.Supports(op):
+		return ErrPingUnsupported
+	}
+	return nil
+}
+
+// queueControl puts a control frame into the lane and sees to a writer.
+func (c *Conn) queueControl(op codec.Opcode, payload []byte) {
+	if c.urgent == nil {
+		c.urgent = batches.Get().(*batch)
+	}
+	c.urgent.add(op, true, payload)
+	c.kick()
+}
+
+// gotPing has the ping answered: the latest, where the peer does not read as fast
+// as it pings (RFC 6455, section 5.5.3).
+func (c *Conn) gotPing(payload []byte) {
+	if c.trace != nil && c.trace.PingReceived != nil {
+		c.trace.PingReceived(payload)
+	}
+	c.mu.Lock()
+	c.pong = append(c.pong[:0], payload...)
+	if c.pong == nil {
+		c.pong = []byte{}
+	}
+	c.kick()
+	c.mu.Unlock()
+	if c.trace != nil && c.trace.PongSent != nil {
+		c.trace.PongSent(payload)
+	}
+}
+
+// gotPong ends the wait of the ping it answers and of those before it.
+func (c *Conn) gotPong(payload []byte) {
+	if c.trace != nil && c.trace.PongReceived != nil {
+		c.trace.PongReceived(payload)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := len(c.pings) - 1; i >= 0; i-- {
+		if !bytes.Equal(c.pings[i].payload, payload) {
+			continue
+		}
+		now := time.Now()
+		for _, p := range c.pings[:i+1] {
+			p.trip = now.Sub(p.sent)
+			close(p.done)
+		}
+		c.pings = append(c.pings[:0], c.pings[i+1:]...)
+		return
+	}
+}
+
+func (c *Conn) forgetPing(p *ping) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.pings {
+		if c.pings[i] == p {
+			c.pings = append(c.pings[:i], c.pings[i+1:]...)
+			return
+		}
+	}
+}
+
+// settlePings ends the waits for pongs that will not come.
+func (c *Conn) settlePings(err error) {
+	for _, p := range c.pings {
+		p.err = err
+		close(p.done)
+	}
+	c.pings = nil
+}
+
+// startKeepalive sends the first ping after the interval.
+func (c *Conn) startKeepalive() {
+	c.keepalive = time.AfterFunc(c.pingInterval, c.sendKeepalive)
+}
+
+// sendKeepalive pings, and looks after the timeout whether anything came.
+func (c *Conn) sendKeepalive() {
+	c.mu.Lock()
+	if c.phase != StateOpen || c.closeQueued {
+		c.mu.Unlock()
+		return
+	}
+	if c.writer.Supports(codec.OpPing) && c.urgent == nil {
+		c.queueControl(codec.OpPing, nil)
+	}
+	seen := c.activity.Load()
+	c.keepalive = time.AfterFunc(c.pongTimeout, func() { c.checkKeepalive(seen) })
+	c.mu.Unlock()
+	if c.trace != nil && c.trace.PingSent != nil {
+		c.trace.PingSent(nil)
+	}
+}
+
+// checkKeepalive ends the connection if nothing came since. Whatever came is life;
+// and while the application does not receive, nothing is read that could be.
+func (c *Conn) checkKeepalive(seen uint32) {
+	if c.activity.Load() == seen && !c.waiting.Load() {
+		c.fail(&TimeoutError{"pong", c.pongTimeout}, 0)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == StateOpen {
+		c.keepalive = time.AfterFunc(max(c.pingInterval-c.pongTimeout, 0), c.sendKeepalive)
+	}
+}

@@ -1,0 +1,489 @@
+package websocket
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"github.com/chanws/websocket/codec"
+	"github.com/chanws/websocket/negotiate"
+)
+
+const (
+	// leaveGrace is how long a message that arrives after the application has
+	// called Close waits to be received, before the application is taken to have
+	// stopped. The goroutine that would receive may be the one that is in Close.
+	leaveGrace = 250 * time.Millisecond
+
+	// answerGrace is how long the answer to the peer's close frame waits for the
+	// answer to the last message before it.
+	answerGrace = 20 * time.Millisecond
+
+	// lingerTimeout is how long a connection that is over for us waits for the
+	// peer to end its side, so that what was sent last is not lost to a reset
+	// (RFC 6455, section 7.1.1).
+	lingerTimeout = time.Second
+)
+
+// connectAndRead is the read loop of a connection that has yet to be opened.
+func (c *Conn) connectAndRead(ctx context.Context) {
+	h, err := c.connect(ctx)
+	c.mu.Lock()
+	if err == nil && c.broken {
+		h.transport.close()
+		err = c.cause
+	}
+	if err != nil {
+		c.mu.Unlock()
+		c.conclude(err)
+		return
+	}
+	c.open(h)
+	c.mu.Unlock()
+	c.readLoop()
+}
+
+// readLoop receives until the connection ends, and ends it: the one place that
+// decides how.
+func (c *Conn) readLoop() {
+	err := c.receive()
+	switch e := err.(type) {
+	case *CloseError:
+		c.answerClose(e.Code)
+	case *ProtocolError:
+		c.failProtocol(e)
+	}
+	c.conclude(err)
+}
+
+// receive delivers what comes until there is nothing more to come. The error says
+// why: a *CloseError for the peer's close frame, a *ProtocolError for what may not
+// be, else the transport's.
+func (c *Conn) receive() error {
+	for {
+		event, err := c.reader.Next()
+		if err == codec.ErrNeedMore {
+			if err = c.readMore(); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.handle(event); err != nil {
+			return err
+		}
+	}
+}
+
+// readMore reads from the transport. What is at hand does not make an event.
+func (c *Conn) readMore() error {
+	if c.backlog.Load() {
+		c.backlog.Store(false)
+	}
+	c.reader.Idle()
+	err := c.transport.read(c.reader)
+	if err != nil {
+		return err
+	}
+	c.received.calls.Add(1)
+	if c.pingInterval > 0 {
+		c.activity.Add(1)
+	}
+	return nil
+}
+
+// handle deals with one event.
+func (c *Conn) handle(event codec.Event) error {
+	switch event.Opcode {
+	case codec.OpPing:
+		c.gotPing(event.Payload)
+	case codec.OpPong:
+		c.gotPong(event.Payload)
+	case codec.OpClose:
+		c.mu.Lock()
+		c.closeReceived = true
+		c.receivedCode, c.receivedReason = event.Code, event.Reason
+		c.mu.Unlock()
+		return &CloseError{Code: event.Code, Reason: event.Reason, Received: true}
+	default:
+		return c.gotMessage(event)
+	}
+	return nil
+}
+
+// gotMessage takes a message through the extensions to the application.
+func (c *Conn) gotMessage(event codec.Event) error {
+	if c.pipeline != nil && event.Final {
+		if err := c.transformIncoming(&event); err != nil {
+			return err
+		}
+	}
+	m := Message{Type: MessageType(event.Opcode), Final: event.Final, Data: event.Payload, buffer: event.Buffer}
+	if m.buffer != nil {
+		m.generation = m.buffer.Generation()
+	}
+	c.received.messages.Add(1)
+	c.received.bytes.Add(uint64(len(m.Data)))
+	if !c.backlog.Load() && c.reader.Rest() > 0 {
+		c.backlog.Store(true)
+	}
+	c.deliver(m)
+	return nil
+}
+
+// transformIncoming has the extensions undo what they do to a message. The limit
+// on messages holds for what they make of it.
+func (c *Conn) transformIncoming(event *codec.Event) error {
+	limit := c.maxMessageSize
+	if limit <= 0 {
+		limit = DefaultMaxMessageSize
+	}
+	in := negotiate.Message{
+		Text:     event.Opcode == codec.OpText,
+		Reserved: negotiate.Reserved(event.Reserved),
+		Data:     event.Payload,
+	}
+	buffer := codec.NewBuffer(4 * len(event.Payload))
+	out, transformed, err := c.pipeline.Incoming(buffer.Bytes, in, limit)
+	if err != nil {
+		return extensionError(err)
+	}
+	if !transformed {
+		buffer.Release()
+		return nil
+	}
+	if event.Buffer != nil {
+		event.Buffer.Release()
+	}
+	buffer.Bytes = out
+	event.Buffer, event.Payload = buffer, out
+	if event.Opcode == codec.OpText && !utf8.Valid(out) {
+		return &ProtocolError{Code: StatusInvalidFramePayload, Section: "RFC 6455, section 8.1", Reason: "text is not UTF-8"}
+	}
+	return nil
+}
+
+// deliver hands the message to the application, and waits for it to have room.
+func (c *Conn) deliver(m Message) {
+	if c.discarding > 0 {
+		c.discarding++
+		m.Release()
+		return
+	}
+	if c.fitsInbox(len(m.Data)) {
+		select {
+		case c.messages <- m:
+			c.remember(len(m.Data))
+			return
+		default:
+		}
+	}
+	c.waiting.Store(true)
+	defer c.waiting.Store(false)
+	if c.deliverLate(m) {
+		c.remember(len(m.Data))
+		return
+	}
+	c.discarding++
+	m.Release()
+}
+
+// deliverLate waits for the application to receive. It reports false where it has
+// given up, or left without receiving.
+func (c *Conn) deliverLate(m Message) bool {
+	c.mu.Lock()
+	abandoned, leaving := c.abandoned.wait(), c.leaving.wait()
+	c.mu.Unlock()
+	if !c.awaitInbox(len(m.Data), abandoned, leaving) {
+		return false
+	}
+	select {
+	case c.messages <- m:
+		return true
+	case <-abandoned:
+		return false
+	case <-leaving:
+	}
+	grace := time.NewTimer(leaveGrace)
+	defer grace.Stop()
+	select {
+	case c.messages <- m:
+		return true
+	case <-abandoned:
+	case <-grace.C:
+	}
+	return false
+}
+
+// fitsInbox reports whether a message of the size may be buffered for the
+// application, beside those that are.
+func (c *Conn) fitsInbox(size int) bool {
+	buffered := len(c.messages)
+	if buffered == 0 || size <= c.receiveBytes/cap(c.messages) && c.delivered == 0 {
+		return true
+	}
+	for i := range min(buffered, len(c.sizes)) {
+		size += c.sizes[(c.delivered-1-i+2*len(c.sizes))%len(c.sizes)]
+	}
+	return size <= c.receiveBytes
+}
+
+// remember notes the size of the message delivered last.
+func (c *Conn) remember(size int) {
+	if c.sizes == nil {
+		if size <= c.receiveBytes/cap(c.messages) {
+			return
+		}
+		c.sizes = make([]int, cap(c.messages))
+	}
+	c.sizes[c.delivered%len(c.sizes)] = size
+	c.delivered++
+}
+
+// awaitInbox waits until a message of the size fits. A channel does not tell when
+// something is taken from it, so this looks, less and less often: soon enough for
+// one who receives, seldom for one who does not.
+func (c *Conn) awaitInbox(size int, abandoned, leaving <-chan struct{}) bool {
+	for pause := 20 * time.Microsecond; !c.fitsInbox(size); pause = min(2*pause, 50*time.Millisecond) {
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-abandoned:
+			timer.Stop()
+			return false
+		case <-leaving:
+			timer.Stop()
+			return true
+		}
+	}
+	return true
+}
+
+// answerClose completes the closing handshake that the peer began, with the code it
+// has sent, or answered (RFC 6455, section 5.5.1).
+func (c *Conn) answerClose(code StatusCode) {
+	c.endMessages()
+	c.awaitAnswers()
+	c.mu.Lock()
+	if !c.closeQueued {
+		c.queueClose(code, "")
+	}
+	c.beginClosing()
+	c.limitClosing(c.closeTimeout)
+	f := c.addFlush()
+	c.kick()
+	c.mu.Unlock()
+	<-f.done
+	if c.role == codec.Client {
+		// "the server MUST close the TCP connection first"; the client waits for
+		// it, but not for ever. RFC 6455, section 7.1.1.
+		c.drain()
+	}
+}
+
+// endMessages closes Messages: nothing follows.
+func (c *Conn) endMessages() {
+	if !c.messagesEnded {
+		c.messagesEnded = true
+		close(c.messages)
+	}
+}
+
+// awaitAnswers lets the application answer the messages that came before the peer's
+// close frame: "An endpoint MAY delay sending a Close frame until its current message
+// is sent". A library that calls back has that for nothing; here the application may
+// not have received them yet. It has answered when it comes back for more, to
+// Messages or Closed or with Close; where it holds the channels and calls neither,
+// a short time after it has received all, or a longer one in which it received
+// nothing.
+func (c *Conn) awaitAnswers() {
+	c.mu.Lock()
+	done := c.closing.wait() // raised already if this side closed first
+	returned := c.returned.wait()
+	c.mu.Unlock()
+	c.watching.Store(true)
+	ticker := time.NewTicker(answerGrace)
+	defer ticker.Stop()
+	left := len(c.messages)
+	for idle := time.Duration(0); idle < leaveGrace; idle += answerGrace {
+		select {
+		case <-done:
+			return
+		case <-returned:
+			return
+		case <-ticker.C:
+		}
+		before := left
+		if left = len(c.messages); left == 0 && before == 0 {
+			return
+		} else if left < before {
+			idle = 0
+		}
+	}
+}
+
+// failProtocol tells the peer which rule it broke (RFC 6455, section 7.1.7).
+func (c *Conn) failProtocol(e *ProtocolError) {
+	c.report(e)
+	c.mu.Lock()
+	if c.cause == nil {
+		c.cause = e
+	}
+	c.dropQueued()
+	if !c.closeQueued {
+		c.queueClose(e.Code, fitReason(e.Reason))
+	}
+	c.beginClosing()
+	c.limitClosing(c.closeTimeout)
+	f := c.addFlush()
+	c.kick()
+	c.mu.Unlock()
+	<-f.done
+	c.transport.closeWrite()
+	c.drain()
+}
+
+// fitReason cuts a reason to what a close frame holds.
+func fitReason(reason string) string {
+	return reason[:min(len(reason), codec.MaxReason)]
+}
+
+// drain reads and discards what the peer still sends, until it ends its side.
+func (c *Conn) drain() {
+	c.transport.setReadDeadline(time.Now().Add(min(lingerTimeout, c.closeTimeout)))
+	sink := new(discard)
+	for !c.isBroken() && c.transport.read(sink) == nil {
+	}
+	sink.Idle()
+}
+
+// discard is a Reader that forgets everything.
+type discard struct{ buffer *codec.Buffer }
+
+func (d *discard) Next() (codec.Event, error) { return codec.Event{}, codec.ErrNeedMore }
+func (d *discard) Wrote(int)                  {}
+func (d *discard) Rest() int                  { return 0 }
+
+func (d *discard) Space(int) []byte {
+	if d.buffer == nil {
+		d.buffer = codec.NewBuffer(waitingRead)
+	}
+	return d.buffer.Bytes[:cap(d.buffer.Bytes)]
+}
+
+func (d *discard) Idle() {
+	if d.buffer != nil {
+		d.buffer.Release()
+		d.buffer = nil
+	}
+}
+
+// conclude ends the connection: the writer, the transport, all who wait, and the
+// channels, in this order.
+func (c *Conn) conclude(err error) {
+	if n := c.discarding; n > 0 && !c.hasAbandoned() {
+		c.report(fmt.Errorf(errDiscardedFmt, n, leaveGrace))
+	}
+	event := c.settle(err)
+	if event.Err != nil {
+		if _, told := err.(*ProtocolError); !told {
+			c.report(event.Err)
+		}
+	}
+	c.stopWriter()
+	if c.transport != nil {
+		c.transport.close()
+	}
+	if c.pipeline != nil {
+		c.pipeline.Close()
+	}
+	c.mu.Lock()
+	c.phase = StateClosed
+	c.event = event
+	c.stopTimers()
+	c.endMessages()
+	c.finished = true
+	c.watching.Store(true)
+	c.ended.raise()
+	c.publishLocked(time.Millisecond)
+	c.mu.Unlock()
+	c.logEnd(event)
+}
+
+// settle decides how the connection ended (RFC 6455, section 7.1.5).
+func (c *Conn) settle(err error) CloseEvent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.beginClosing()
+	received, isClose := err.(*CloseError)
+	if isClose {
+		event := CloseEvent{Code: received.Code, Reason: received.Reason, Clean: c.closeSent}
+		if !event.Clean {
+			event.Err = c.cause
+		}
+		return event
+	}
+	if c.cause == nil && c.closeSent && !c.writer.Supports(codec.OpClose) {
+		return CloseEvent{Code: StatusNoStatusReceived, Clean: true}
+	}
+	if c.cause == nil {
+		c.cause = err
+		if err == io.EOF {
+			c.cause = errUnexpected
+		}
+	}
+	event := CloseEvent{Code: StatusAbnormalClosure, Err: c.cause}
+	if broken, ok := c.cause.(*ProtocolError); ok {
+		event.Code, event.Reason = broken.Code, broken.Reason
+	}
+	if failed, ok := c.cause.(*HandshakeError); ok && failed.protocol {
+		event.Code = StatusProtocolError
+	}
+	return event
+}
+
+// cameBack notes that the application came back to the channels: if nothing is left
+// for it to receive, it has dealt with all that was.
+func (c *Conn) cameBack() {
+	if !c.watching.Load() || len(c.messages) > 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.returned.raise()
+	c.publishLocked(time.Millisecond)
+}
+
+// publishLocked makes Closed ready if the application has received everything, and
+// else looks again later. No goroutine waits meanwhile, only a timer.
+func (c *Conn) publishLocked(again time.Duration) {
+	if c.published || !c.finished {
+		return
+	}
+	if len(c.messages) > 0 && !c.abandoned.raised {
+		if c.publishTimer == nil {
+			c.publishTimer = time.AfterFunc(again, func() {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				c.publishTimer = nil
+				c.publishLocked(min(2*again, 50*time.Millisecond))
+			})
+		}
+		return
+	}
+	c.published = true
+	if c.publishTimer != nil {
+		c.publishTimer.Stop()
+	}
+	if c.abandonTimer != nil {
+		c.abandonTimer.Stop()
+	}
+	c.closed <- c.event
+	close(c.closed)
+	if c.errors != nil {
+		close(c.errors)
+	}
+}

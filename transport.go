@@ -1,0 +1,100 @@
+package websocket
+
+import (
+	"io"
+	"net"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+)
+
+// A transport carries the bytes of a connection. One goroutine reads and one
+// writes at a time; the rest may be called by any.
+type transport interface {
+	// read waits for input and puts it into r. A transport that can keeps no
+	// buffer while it waits.
+	read(r codec.Reader) error
+
+	// write writes all of the buffers, and waits for as long as that takes. It
+	// may change the slice but not the bytes.
+	write(buffers net.Buffers) error
+
+	// tryWrite writes what can be written of head and then body without waiting,
+	// which may be nothing.
+	tryWrite(head, body []byte) (n int, err error)
+
+	// canTry reports whether tryWrite ever writes anything.
+	canTry() bool
+
+	// setReadDeadline and setWriteDeadline end what is under way. The connection
+	// is over when one expires.
+	setReadDeadline(time.Time) error
+	setWriteDeadline(time.Time) error
+
+	// closeWrite tells the peer that nothing follows, if there is a way to.
+	closeWrite() error
+
+	// close frees what the transport holds, after the last read and write.
+	close() error
+
+	localAddr() net.Addr
+	remoteAddr() net.Addr
+}
+
+// newTransport returns the transport for a net.Conn.
+func newTransport(c net.Conn) transport {
+	if t := newSocketTransport(c); t != nil {
+		return t
+	}
+	return &connTransport{c}
+}
+
+// connTransport is any net.Conn: TLS, pipes, and what applications bring.
+type connTransport struct {
+	net.Conn
+}
+
+// waitingRead is how many bytes a connection that has to hold a buffer while it
+// waits holds.
+const waitingRead = 4 << 10
+
+func (t *connTransport) read(r codec.Reader) error {
+	limit := 0
+	if r.Rest() == 0 {
+		limit = waitingRead
+	}
+	n, err := t.Conn.Read(r.Space(limit))
+	if n > 0 {
+		r.Wrote(n)
+		return nil
+	}
+	return err
+}
+
+// write copies small buffers together where the connection would write each of
+// them apart, which over TLS makes a record of each.
+func (t *connTransport) write(buffers net.Buffers) error {
+	for _, b := range buffers {
+		if n, err := t.Conn.Write(b); err != nil {
+			return err
+		} else if n < len(b) {
+			return io.ErrShortWrite
+		}
+	}
+	return nil
+}
+
+func (t *connTransport) tryWrite(_, _ []byte) (int, error)  { return 0, nil }
+func (t *connTransport) canTry() bool                       { return false }
+func (t *connTransport) setReadDeadline(d time.Time) error  { return t.SetReadDeadline(d) }
+func (t *connTransport) setWriteDeadline(d time.Time) error { return t.SetWriteDeadline(d) }
+func (t *connTransport) close() error                       { return t.Conn.Close() }
+func (t *connTransport) localAddr() net.Addr                { return t.LocalAddr() }
+func (t *connTransport) remoteAddr() net.Addr               { return t.RemoteAddr() }
+
+func (t *connTransport) closeWrite() error {
+	if c, ok := t.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}

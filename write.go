@@ -1,0 +1,490 @@
+package websocket
+
+import (
+	"context"
+	"net"
+	"time"
+	"unicode/utf8"
+
+	"github.com/chanws/websocket/codec"
+	"github.com/chanws/websocket/negotiate"
+)
+
+const (
+	// maxWrite is how many bytes are encoded before they are written, so that one
+	// connection does not keep others from the processor.
+	maxWrite = 64 << 10
+
+	// byReference is from which size on a payload is written from where it lies,
+	// instead of being copied behind its header. Against copying it takes as much
+	// processor time at 64 KiB and 0.6 of it at 1 MiB (BenchmarkEcho).
+	byReference = 32 << 10
+)
+
+// A carry is what a direct write left over: bytes already encoded.
+type carry struct {
+	buffer *codec.Buffer
+	size   int // as counted in the budget
+}
+
+// Send sends a message. It returns nil when the message is in the queue or on the
+// socket, in order after all sent before it; the caller's bytes are free again
+// then. While the queue is full it waits; when ctx ends first, nothing was queued.
+// ctx bounds this call alone. Before the handshake is complete messages queue.
+//
+// Errors: ctx's, [ErrClosed] with what closed the connection, a [*UsageError] for a
+// text that is not UTF-8, an unknown type or a nil context.
+func (c *Conn) Send(ctx context.Context, m Message) error {
+	if ctx == nil {
+		return &UsageError{"Send", errNilContext}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f, err := wholeFrame("Send", m)
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, f)
+}
+
+// TrySend sends a message as Send does, but never waits: where the queue has no
+// room it returns [ErrQueueFull].
+func (c *Conn) TrySend(m Message) error {
+	f, err := wholeFrame("TrySend", m)
+	if err != nil {
+		return err
+	}
+	return c.send(nil, f)
+}
+
+// SendFragment sends a part of a message, for those too large to hold or not yet
+// known in full: the first with its type, the last with Final set (RFC 6455,
+// section 5.4). Between them no other message can be sent, as the protocol has no
+// way to tell whose a part is: Send returns a [*UsageError] meanwhile. Waiting and
+// errors are as for Send. A text must be UTF-8 as a whole; its parts are not
+// checked.
+func (c *Conn) SendFragment(ctx context.Context, m Message) error {
+	if ctx == nil {
+		return &UsageError{"SendFragment", errNilContext}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if m.Type != TextMessage && m.Type != BinaryMessage {
+		return &UsageError{"SendFragment", "unknown message type " + m.Type.String()}
+	}
+	return c.send(ctx, outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: m.Final, Payload: m.Data}, part: true})
+}
+
+// An outFrame is a frame on its way into the queue.
+type outFrame struct {
+	codec.Frame
+	part bool // of a message sent by SendFragment
+}
+
+// wholeFrame checks a message and makes the frame of it.
+func wholeFrame(call string, m Message) (outFrame, error) {
+	switch {
+	case m.Type != TextMessage && m.Type != BinaryMessage:
+		return outFrame{}, &UsageError{call, "unknown message type"}
+	case m.Type == TextMessage && !utf8.Valid(m.Data):
+		return outFrame{}, &UsageError{call, "text is not UTF-8 (RFC 6455, section 5.6)"}
+	}
+	return outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: true, Payload: m.Data}}, nil
+}
+
+// send queues the frame or writes it. A nil ctx does not wait.
+func (c *Conn) send(ctx context.Context, f outFrame) error {
+	c.mu.Lock()
+	if err := c.refuse(&f); err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	if c.canWriteNow() {
+		c.begin(&f)
+		c.writing = true
+		c.mu.Unlock()
+		return c.writeNow(f.Frame)
+	}
+	if !c.budget.fits(len(f.Payload)) {
+		if ctx == nil {
+			c.mu.Unlock()
+			return ErrQueueFull
+		}
+		return c.sendLate(ctx, f)
+	}
+	c.budget.take(len(f.Payload))
+	c.enqueue(&f)
+	c.mu.Unlock()
+	return nil
+}
+
+// sendLate waits for room. It is called with the lock held, and releases it.
+func (c *Conn) sendLate(ctx context.Context, f outFrame) error {
+	w := c.budget.wait(len(f.Payload))
+	closing := c.closing.wait()
+	c.mu.Unlock()
+	var err error
+	select {
+	case <-w.granted:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-closing:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		err = c.refuse(&f)
+	}
+	if err != nil {
+		c.budget.leave(w)
+		return err
+	}
+	c.enqueue(&f)
+	return nil
+}
+
+// refuse says why the frame can not be sent now.
+func (c *Conn) refuse(f *outFrame) error {
+	switch {
+	case c.closeQueued || c.broken || c.phase > StateOpen:
+		return c.closedError()
+	case c.writer != nil && !c.writer.Supports(f.Opcode):
+		return &UsageError{"Send", "the protocol version " + c.version + " has no such messages"}
+	case f.part && c.writer != nil && !c.writer.Supports(codec.OpContinuation):
+		return &UsageError{"SendFragment", "the protocol version " + c.version + " has no fragments"}
+	case c.parting && !f.part:
+		return &UsageError{"Send", "a message sent in fragments is not complete (RFC 6455, section 5.4)"}
+	}
+	return nil
+}
+
+// begin makes the frame the next one, after which the order is fixed.
+func (c *Conn) begin(f *outFrame) {
+	c.queued++
+	if !f.part {
+		return
+	}
+	if c.parting {
+		f.Opcode = codec.OpContinuation
+	}
+	c.parting = !f.Final
+}
+
+// enqueue puts the frame into the queue, its room having been taken, and sees to
+// it that there is a writer.
+func (c *Conn) enqueue(f *outFrame) {
+	c.begin(f)
+	if c.data == nil {
+		c.data = batches.Get().(*batch)
+	}
+	c.data.add(f.Opcode, f.Final, f.Payload)
+	c.kick()
+}
+
+// canWriteNow reports whether a send may put its bytes on the socket itself: when
+// nothing waits, neither to be sent nor to be received, which would make for more
+// to send in the same write.
+func (c *Conn) canWriteNow() bool {
+	return !c.writing && c.phase == StateOpen && c.data == nil && c.urgent == nil && c.pong == nil &&
+		c.transport.canTry() && len(c.messages) == 0 && !c.backlog.Load() && len(c.budget.waiters) == 0
+}
+
+// kick starts the write loop if there is something to write and nobody to do it.
+func (c *Conn) kick() {
+	if c.writing || c.broken || c.transport == nil {
+		return
+	}
+	if c.data != nil || c.urgent != nil || c.pong != nil || c.carry.buffer != nil {
+		c.writing = true
+		go c.writeLoop()
+	}
+}
+
+// writeNow writes a frame as the writer, without waiting. What does not go out is
+// left to the write loop.
+func (c *Conn) writeNow(f codec.Frame) error {
+	size := len(f.Payload)
+	left, err := c.tryFrame(f)
+	c.mu.Lock()
+	c.sent.count(1, size, 1)
+	c.leaveWriter()
+	switch {
+	case err != nil:
+		c.failLocked(err)
+		err = c.closedError()
+	case left != nil:
+		c.carry = carry{buffer: left, size: len(left.Bytes)}
+		c.budget.take(c.carry.size)
+	default:
+		c.written++
+	}
+	c.settleFlushes()
+	c.kick()
+	c.mu.Unlock()
+	if err != nil {
+		c.freeReader(lingerTimeout)
+	}
+	return err
+}
+
+// tryFrame encodes a frame and writes what can be written of it without waiting;
+// left has the rest. A large payload is written from where it lies.
+func (c *Conn) tryFrame(f codec.Frame) (left *codec.Buffer, err error) {
+	transformed, err := c.transformOutgoing(&f)
+	if err != nil {
+		return nil, err
+	}
+	if transformed != nil {
+		defer transformed.Release()
+	}
+	var body []byte
+	size := len(f.Payload) + codec.MaxHeaderSize
+	if len(f.Payload) >= byReference {
+		size = codec.MaxHeaderSize
+	}
+	head := codec.NewBuffer(size)
+	ok := false
+	if len(f.Payload) >= byReference {
+		head.Bytes, ok = c.writer.AppendHeader(head.Bytes, f)
+		body = f.Payload
+	}
+	if !ok {
+		head.Bytes, body = c.writer.AppendFrame(head.Bytes, f), nil
+	}
+	n, err := c.transport.tryWrite(head.Bytes, body)
+	if err != nil || n == len(head.Bytes)+len(body) {
+		head.Release()
+		return nil, err
+	}
+	return leftOver(head, body, n), nil
+}
+
+// leftOver gives what is left of head and body after n bytes. It takes head.
+func leftOver(head *codec.Buffer, body []byte, n int) *codec.Buffer {
+	if n >= len(head.Bytes) {
+		n, head.Bytes = n-len(head.Bytes), head.Bytes[:0]
+		return head.Append(body[n:])
+	}
+	head.Bytes = head.Bytes[:copy(head.Bytes, head.Bytes[n:])]
+	return head.Append(body)
+}
+
+// writeLoop is the writer as long as there is something to write.
+func (c *Conn) writeLoop() {
+	for {
+		work, ok := c.takeWork()
+		if !ok {
+			return
+		}
+		writes, err := c.writeAll(work)
+		c.finishWork(work, writes, err)
+	}
+}
+
+// work is what the write loop takes in one turn: all there is.
+type work struct {
+	carry         carry
+	control, data *batch
+}
+
+// takeWork takes what is queued, or ends the writer.
+func (c *Conn) takeWork() (work, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pong != nil {
+		if c.urgent == nil {
+			c.urgent = batches.Get().(*batch)
+		}
+		c.urgent.add(codec.OpPong, true, c.pong)
+		c.pong = nil
+	}
+	w := work{c.carry, c.urgent, c.data}
+	if c.broken || w == (work{}) {
+		c.leaveWriter()
+		c.settleFlushes()
+		return w, false
+	}
+	c.carry, c.urgent, c.data = carry{}, nil, nil
+	return w, true
+}
+
+// leaveWriter ends being the writer.
+func (c *Conn) leaveWriter() {
+	c.writing = false
+	if c.stopped != nil {
+		close(c.stopped)
+		c.stopped = nil
+	}
+}
+
+// writeAll writes the work and tells in how many writes.
+func (c *Conn) writeAll(w work) (writes int, err error) {
+	if w.carry.buffer != nil {
+		if err := c.write(net.Buffers{w.carry.buffer.Bytes}); err != nil {
+			return 0, err
+		}
+		writes++
+	}
+	size := 0
+	for _, b := range [...]*batch{w.control, w.data} {
+		if b != nil {
+			size += b.size + len(b.frames)*codec.MaxHeaderSize
+		}
+	}
+	if size == 0 {
+		return writes, nil
+	}
+	p := packer{conn: c, out: codec.NewBuffer(min(size, maxWrite))}
+	for _, b := range [...]*batch{w.control, w.data} {
+		for i := 0; b != nil && i < len(b.frames) && err == nil; i++ {
+			err = p.add(&b.frames[i], b.payload(&b.frames[i]))
+		}
+	}
+	if err == nil {
+		err = p.flush()
+	}
+	p.out.Release()
+	return writes + p.writes, err
+}
+
+// A packer encodes frames and writes them, many at a time.
+type packer struct {
+	conn   *Conn
+	out    *codec.Buffer
+	writes int
+}
+
+// add encodes the frame, and writes when there is enough.
+func (p *packer) add(o *outgoing, payload []byte) error {
+	c := p.conn
+	f := codec.Frame{Opcode: o.opcode, Final: o.final, Payload: payload}
+	transformed, err := c.transformOutgoing(&f)
+	if err != nil {
+		return err
+	}
+	if transformed != nil {
+		defer transformed.Release()
+	}
+	need := len(f.Payload) + codec.MaxHeaderSize
+	if len(f.Payload) >= byReference {
+		need = codec.MaxHeaderSize
+	}
+	if len(p.out.Bytes)+need > cap(p.out.Bytes) {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	if len(f.Payload) >= byReference {
+		var ok bool
+		if p.out.Bytes, ok = c.writer.Seal(p.out.Bytes, f); ok {
+			p.writes++
+			err := c.write(net.Buffers{p.out.Bytes, f.Payload})
+			p.out.Bytes = p.out.Bytes[:0]
+			return err
+		}
+	}
+	p.out.Bytes = c.writer.AppendFrame(p.out.Bytes, f)
+	return nil
+}
+
+func (p *packer) flush() error {
+	if len(p.out.Bytes) == 0 {
+		return nil
+	}
+	p.writes++
+	err := p.conn.write(net.Buffers{p.out.Bytes})
+	p.out.Bytes = p.out.Bytes[:0]
+	return err
+}
+
+// write writes within the timeout. The deadline is set and cleared under the lock,
+// as that which ends the connection is.
+func (c *Conn) write(buffers net.Buffers) error {
+	if c.writeTimeout <= 0 {
+		return c.transport.write(buffers)
+	}
+	if err := c.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+		return err
+	}
+	if err := c.transport.write(buffers); err != nil {
+		return err
+	}
+	return c.setWriteDeadline(time.Time{})
+}
+
+// setWriteDeadline sets a deadline unless the connection is over.
+func (c *Conn) setWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken {
+		return errAborted
+	}
+	return c.transport.setWriteDeadline(t)
+}
+
+// finishWork gives back what the work held.
+func (c *Conn) finishWork(w work, writes int, err error) {
+	c.mu.Lock()
+	messages, size := 0, 0
+	if w.data != nil {
+		messages, size = w.data.counted()
+	}
+	c.sent.count(messages, size, writes)
+	if err != nil {
+		c.failLocked(c.writeFailed(err))
+	} else {
+		c.wroteData(w.data)
+	}
+	if w.carry.buffer != nil {
+		c.written++
+		c.budget.give(1, w.carry.size)
+		w.carry.buffer.Release()
+	}
+	c.budget.give(messages, size)
+	if w.control != nil {
+		c.lane.give(w.control.lane, w.control.laneSize)
+		w.control.recycle()
+	}
+	if w.data != nil {
+		w.data.recycle()
+	}
+	c.settleFlushes()
+	mute := err == nil && c.closeSent && !c.writer.Supports(codec.OpClose)
+	c.mu.Unlock()
+	if mute {
+		// The peer can not be told but by the end of the stream.
+		c.transport.closeWrite()
+	}
+	if err != nil || mute {
+		c.freeReader(lingerTimeout)
+	}
+}
+
+// wroteData notes that the frames are with the operating system.
+func (c *Conn) wroteData(data *batch) {
+	if data == nil {
+		return
+	}
+	c.written += uint64(len(data.frames))
+	c.closeSent = c.closeSent || data.close
+}
+
+// transformOutgoing has the extensions do to a message what they do. The buffer,
+// if there is one, holds the result and is to be released after use.
+func (c *Conn) transformOutgoing(f *codec.Frame) (*codec.Buffer, error) {
+	if c.pipeline == nil || !f.Final || f.Opcode == codec.OpContinuation || f.Opcode.IsControl() {
+		return nil, nil
+	}
+	buffer := codec.NewBuffer(len(f.Payload))
+	in := negotiate.Message{Text: f.Opcode == codec.OpText, Data: f.Payload}
+	out, bits, transformed, err := c.pipeline.Outgoing(buffer.Bytes, in)
+	if err != nil || !transformed {
+		buffer.Release()
+		return nil, err
+	}
+	buffer.Bytes = out
+	f.Payload, f.Reserved = out, codec.Reserved(bits)
+	return buffer, nil
+}
