@@ -525,6 +525,11 @@ func (r *reference) serveHixie(m *message) {
 	}
 	r.conn.Write([]byte("HTTP/1.1 101 WebSocket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n" +
 		prefix + "WebSocket-Origin: " + m.get("Origin") + "\r\n" + prefix + "WebSocket-Location: ws://" + m.get("Host") + m.target() + "\r\n\r\n" + answer))
+	r.hixieLoop()
+}
+
+// hixieLoop echoes the drafts' texts.
+func (r *reference) hixieLoop() {
 	for {
 		kind, err := r.in.ReadByte()
 		if err != nil {
