@@ -41,7 +41,7 @@ var brokenServers = []brokenServer{
 	{"any-masking", "masking.unmasked"},
 	{"any-length-form", "framing.*.overlong*"},
 	{"long-control", "ping.oversize close.reason.124 close.reason.125 close.reason.1000 close.reason.65536"},
-	{"fragmented-control", "fragmentation.control !fragmentation.control.*.continued !fragmentation.control.close* fragmentation.control.close*.inside !fragmentation.control.close*.inside"},
+	{"fragmented-control", "fragmentation.control !fragmentation.control.p*.continued"},
 	{"continuation-without-start", "fragmentation.*.misplaced.continuation-* !fragmentation.*.misplaced.continuation-open*"},
 	{"start-inside", "fragmentation.*.misplaced.start-inside* fragmentation.*.misplaced.first-inside* fragmentation.*.misplaced.other-type-inside"},
 	{"last-fragment-only", "fragmentation.*.split.* !fragmentation.*.split.empty-first* !fragmentation.*.split.empty-all* !fragmentation.*.split.empty-many* fragmentation.*.injected.* fragmentation.*.misplaced.continuation-after-fragments* utf8.valid.*.fragments utf8.state-is-reset utf8.ping-inside-character utf8.binary.fragments utf8.invalid.*.fragments utf8.fail-fast.frame masking.position deflate.*.fragments.* !deflate.*.fragments.empty-first"},
@@ -118,11 +118,12 @@ func TestBrokenServers(t *testing.T) {
 	all := light(allServerCases(t))
 	for i, b := range brokenServers {
 		t.Run(string(b.fault), func(t *testing.T) {
-			cases := b.sample(all, 1, 4, i)
+			t.Parallel()
+			cases := all
 			if testing.Short() {
-				cases = b.sample(all, 6, 40, i)
+				cases = b.sample(all, 8, 60, i)
 			}
-			o := Options{Timeouts: testTimes, Parallel: 24, Seed: 1, Short: BriefRun}
+			o := Options{Timeouts: testTimes, Parallel: 16, Seed: 1, Short: BriefRun}
 			if testing.Short() {
 				o.Timeouts.Reply = 1500 * time.Millisecond
 			}
