@@ -2,4 +2,7 @@ module github.com/chanws/websocket
 
 go 1.25
 
-require go.uber.org/goleak v1.3.0
+require (
+	go.uber.org/goleak v1.3.0
+	golang.org/x/net v0.58.0
+)
