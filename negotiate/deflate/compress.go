@@ -49,6 +49,18 @@ func (d *deflater) deflate(dst, data []byte) ([]byte, error) {
 	return out[:len(out)-len(tail)], nil
 }
 
+// pays reports whether a message that deflated to size is to go out so.
+//
+// With takeover a small one does even where it grew by a few bytes, as it is what
+// makes the next one like it shrink: no message of 100 bytes would, if it had to
+// begin by itself. A large one that does not shrink will hardly help the next.
+func (d *deflater) pays(size, message int) bool {
+	if message <= d.history.max/4 {
+		return size <= message+message/16+8
+	}
+	return size < message
+}
+
 // deflateBlocks appends the message in blocks, the last of which is an empty one.
 //
 // No reference goes further back than the window: either all there is to refer to

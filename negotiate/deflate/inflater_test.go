@@ -86,30 +86,35 @@ func fixedLengths() []int {
 	return l
 }
 
-// canon gives each symbol its code: a map from length and code to symbol (RFC 1951,
-// section 3.2.2).
-func canon(lengths []int) map[[2]int]int {
-	codes := map[[2]int]int{}
-	code := 0
+// canon has the symbols in the order of their codes, and how many there are of each
+// length (RFC 1951, section 3.2.2).
+type canon struct {
+	count   [16]int
+	symbols []int
+}
+
+func newCanon(lengths []int) *canon {
+	c := &canon{}
 	for n := 1; n <= 15; n++ {
 		for symbol, l := range lengths {
 			if l == n {
-				codes[[2]int{n, code}] = symbol
-				code++
+				c.count[n]++
+				c.symbols = append(c.symbols, symbol)
 			}
 		}
-		code <<= 1
 	}
-	return codes
+	return c
 }
 
-func (s *strict) symbol(codes map[[2]int]int) int {
-	code := 0
+func (s *strict) symbol(c *canon) int {
+	code, first, index := 0, 0, 0
 	for n := 1; n <= 15; n++ {
 		code = code<<1 | s.bits(1)
-		if symbol, ok := codes[[2]int{n, code}]; ok {
-			return symbol
+		if code-first < c.count[n] {
+			return c.symbols[index+code-first]
 		}
+		index += c.count[n]
+		first = (first + c.count[n]) << 1
 	}
 	panic("code")
 }
@@ -121,7 +126,7 @@ func (s *strict) tables() (literals, distances []int) {
 	for _, i := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}[:nc] {
 		lengths[i] = s.bits(3)
 	}
-	codes := canon(lengths)
+	codes := newCanon(lengths)
 	var all []int
 	for len(all) < nl+nd {
 		v, n := s.symbol(codes), 1
@@ -143,7 +148,7 @@ func (s *strict) tables() (literals, distances []int) {
 // compressed reads literals and references to the end of the block (RFC 1951,
 // section 3.2.5).
 func (s *strict) compressed(literals, distances []int, fixed int) {
-	codes, far := canon(literals), canon(distances)
+	codes, far := newCanon(literals), newCanon(distances)
 	for {
 		v := s.symbol(codes)
 		if v < 256 {

@@ -41,9 +41,11 @@ func (e *Extension) accept(offer params) params {
 	// "client_max_window_bits" extension parameter, the corresponding extension
 	// negotiation response [...] MUST NOT include" it (section 7.1.2.2).
 	limit := orElse(e.options.ClientMaxWindowBits, DefaultClientWindowBits)
-	switch offer.clientBits {
-	case 0:
-	case anyBits:
+	switch {
+	case offer.clientBits == 0:
+	case answer.clientNoTakeover && e.options.ClientMaxWindowBits == 0:
+		// Nothing is kept, so there is nothing to gain from a smaller window.
+	case offer.clientBits == anyBits:
 		answer.clientBits = limit
 	default:
 		answer.clientBits = min(limit, offer.clientBits)

@@ -48,7 +48,7 @@ func (s *session) Outgoing(dst []byte, m negotiate.Message) (out []byte, bits ne
 		return dst, 0, false, nil
 	}
 	out, err = s.out.deflate(dst, m.Data)
-	if err != nil || len(out)-len(dst) >= len(m.Data) {
+	if err != nil || !s.out.pays(len(out)-len(dst), len(m.Data)) {
 		// The peer never sees what was compressed in vain, so it is not to become
 		// history either.
 		return dst, 0, false, err

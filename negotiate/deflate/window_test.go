@@ -9,21 +9,20 @@ import (
 // sizes are around all the limits that decide how a message is compressed.
 func sizes(window int) []int {
 	return []int{
-		1, 12, 13, 100, smallMessage - 1, smallMessage, 200, window/2 - 1, window / 2, window/2 + 1,
-		window - 1, window, window + 1, 2*window + 3, 33000, 65535, 65536, 70000,
+		1, 12, 13, 100, smallMessage - 1, smallMessage, 200, window / 2, window/2 + 1,
+		window - 1, window, window + 1, 2*window + 3, 65535, 66000,
 	}
 }
 
 // TestWindow has an inflater that knows only as much as was agreed inflate what is
 // sent, at every level and number of bits.
 func TestWindow(t *testing.T) {
-	for _, level := range []int{HuffmanOnly, 1, 2, 3, 4, 5, 6, 7, 9} {
+	for _, level := range []int{HuffmanOnly, 1, 2, 3, 5, 6, 9} {
 		for bits := MinWindowBits; bits <= MaxWindowBits; bits++ {
-			if testing.Short() && (bits*level)%4 != 0 {
-				continue
+			if raceEnabled && (bits+level)%4 != 0 {
+				continue // nothing here runs at once, and bits are slow to read
 			}
 			t.Run(fmt.Sprintf("level=%d/bits=%d", level, bits), func(t *testing.T) {
-				t.Parallel()
 				p, _ := agree(t, nil, &Options{Level: level, ServerMaxWindowBits: bits, Threshold: -1})
 				testWindow(t, p.server, 1<<bits)
 			})
@@ -34,23 +33,21 @@ func TestWindow(t *testing.T) {
 func testWindow(t *testing.T, s *session, window int) {
 	r := newRand(uint64(window))
 	peer := &strict{window: window}
-	for range 2 {
-		for _, size := range sizes(window) {
-			data := mixed(r, size)
-			wire, _, transformed, err := s.Outgoing(nil, message(data))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !transformed {
-				continue
-			}
-			got, err := peer.message(wire)
-			if err != nil {
-				t.Fatalf("%d bytes: %v", size, err)
-			}
-			if !bytes.Equal(got, data) {
-				t.Fatalf("%d bytes came out differently", size)
-			}
+	for _, size := range sizes(window) {
+		data := mixed(r, size)
+		wire, _, transformed, err := s.Outgoing(nil, message(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !transformed {
+			continue
+		}
+		got, err := peer.message(wire)
+		if err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if !bytes.Equal(got, data) {
+			t.Fatalf("%d bytes came out differently", size)
 		}
 	}
 	t.Logf("furthest reference %d of %d", peer.far, window)
