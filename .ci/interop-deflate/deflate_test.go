@@ -115,6 +115,16 @@ func drive(t *testing.T, c *websocket.Conn, messages []websocket.Message) {
 	}
 }
 
+// atLeast raises limits to what a library can do.
+func atLeast(o deflate.Options, bits int) deflate.Options {
+	for _, p := range []*int{&o.ServerMaxWindowBits, &o.ClientMaxWindowBits} {
+		if *p != 0 {
+			*p = max(*p, bits)
+		}
+	}
+	return o
+}
+
 // agreedOn says what was agreed, which must be this extension.
 func agreedOn(t *testing.T, c *websocket.Conn) string {
 	t.Helper()
@@ -133,7 +143,7 @@ func eachCombination(t *testing.T, l library, run func(t *testing.T, p *peer, ow
 	r := rand.New(rand.NewPCG(1, uint64(len(l.name))))
 	for i, own := range all {
 		for k, j := range []int{i, (7*i + 3) % len(all)} {
-			theirs := all[j]
+			theirs := atLeast(all[j], l.leastBits)
 			largest := 100000
 			if i%10 == 0 && k == 0 {
 				largest = 1 << 20

@@ -68,8 +68,9 @@ func (p *peer) do(t *testing.T, j job) string {
 
 // A library is one to compare with, and how to run it.
 type library struct {
-	name    string
-	command []string
+	name      string
+	command   []string
+	leastBits int // the least window bits it can be told to use
 }
 
 func libraries() []library {
@@ -78,5 +79,10 @@ func libraries() []library {
 	if python == "" {
 		python = "python3"
 	}
-	return []library{{"ws", node}, {"faye", node}, {"python", []string{python, "peer.py"}}}
+	return []library{
+		{"ws", node, 8},
+		{"faye", node, 8},
+		// It hands zlib 8, which zlib refuses at the first message.
+		{"python", []string{python, "peer.py"}, 9},
+	}
 }

@@ -12,10 +12,10 @@ func (e *Extension) Client() negotiate.ClientExtension { return (*client)(e) }
 // A client negotiates as a client. All it knows is in the options.
 type client Extension
 
-// Offers asks for what the options say, and where they limit the server's window
-// asks again without that, as "a server declines an extension negotiation offer
-// with this parameter if the server doesn't support it" (RFC 7692, section
-// 7.1.2.1).
+// Offers asks for what the options say, and where that has limits asks again
+// without: "a server declines an extension negotiation offer with this parameter if
+// the server doesn't support it" (RFC 7692, section 7.1.2.1), and some do too for a
+// client that wants to use less than they allow.
 func (c *client) Offers() [][]negotiate.Param {
 	first, second := c.offers()
 	if first == second {
@@ -24,16 +24,16 @@ func (c *client) Offers() [][]negotiate.Param {
 	return [][]negotiate.Param{first.list(), second.list()}
 }
 
-// offers returns the two offers, which are the same unless the server's window is
-// limited.
+// offers returns the two offers, which are the same where there are no limits.
 func (c *client) offers() (first, second params) {
 	second = params{
 		serverNoTakeover: c.options.ServerNoContextTakeover,
 		clientNoTakeover: c.options.ClientNoContextTakeover,
-		clientBits:       orElse(c.options.ClientMaxWindowBits, anyBits),
+		clientBits:       anyBits,
 	}
 	first = second
-	first.serverBits = c.options.ServerMaxWindowBits
+	first.serverBits = asked(c.options.ServerMaxWindowBits)
+	first.clientBits = orElse(c.options.ClientMaxWindowBits, anyBits)
 	return first, second
 }
 
@@ -55,7 +55,7 @@ func (c *client) Activate(answer []negotiate.Param) (negotiate.Session, error) {
 		return nil, err
 	}
 	own := direction{
-		bits:     orElse(p.clientBits, orElse(c.options.ClientMaxWindowBits, MaxWindowBits)),
+		bits:     min(orElse(p.clientBits, MaxWindowBits), orElse(c.options.ClientMaxWindowBits, MaxWindowBits)),
 		takeover: !p.clientNoTakeover && !c.options.ClientNoContextTakeover,
 	}
 	peer := direction{orElse(p.serverBits, MaxWindowBits), !p.serverNoTakeover}

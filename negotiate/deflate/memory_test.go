@@ -48,6 +48,9 @@ func perSession(t *testing.T, o *Options, messages [][]byte) int64 {
 
 // TestIdleMemory holds idle sessions to what the package comment says they cost.
 func TestIdleMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes pools forget")
+	}
 	none := &Options{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
 	for _, c := range []struct {
 		name     string

@@ -62,16 +62,16 @@ type Options struct {
 	// compression may refer: 2^bits bytes, with bits from [MinWindowBits] to
 	// [MaxWindowBits] (RFC 7692, section 7.1.2.1). The client has to keep as much.
 	//
-	// A server holds itself to it and tells the client. A client asks for it but
-	// makes do with a server that can not. Default: 15, which a client does not ask
-	// for and a server does not mention.
+	// A server holds itself to it and tells the client. A client asks for it (for 9
+	// in place of 8, which most peers can not do) but makes do with a server that can
+	// not. Default: 15, which a client does not ask for and a server does not mention.
 	ServerMaxWindowBits int
 
 	// ClientMaxWindowBits is the same for what the client sends, and so for what the
 	// server has to keep (RFC 7692, section 7.1.2.2).
 	//
 	// A client holds itself to it and tells the server. Default: 15. A server asks for
-	// it from clients that say that they can, as most do but Firefox; the others use
+	// it (for 9 in place of 8) from clients that say that they can, as most do but Firefox; the others use
 	// 15, and only ClientNoContextTakeover keeps them from costing up to 32 KiB
 	// each. Default: [DefaultClientWindowBits].
 	ClientMaxWindowBits int
@@ -91,6 +91,16 @@ func (o *Options) check() error {
 }
 
 func validBits(bits int) bool { return bits >= MinWindowBits && bits <= MaxWindowBits }
+
+// asked returns what to ask of a peer for a limit in the options. zlib, with which
+// most compress, can not do 8 bits: some libraries then take 9, others fail at the
+// first message.
+func asked(bits int) int {
+	if bits == MinWindowBits {
+		return MinWindowBits + 1
+	}
+	return bits
+}
 
 // orElse returns bits, or instead where none are set.
 func orElse(bits, instead int) int {

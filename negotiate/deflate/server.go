@@ -40,7 +40,7 @@ func (e *Extension) accept(offer params) params {
 	// "If a received extension negotiation offer doesn't have the
 	// "client_max_window_bits" extension parameter, the corresponding extension
 	// negotiation response [...] MUST NOT include" it (section 7.1.2.2).
-	limit := orElse(e.options.ClientMaxWindowBits, DefaultClientWindowBits)
+	limit := orElse(asked(e.options.ClientMaxWindowBits), DefaultClientWindowBits)
 	switch {
 	case offer.clientBits == 0:
 	case answer.clientNoTakeover && e.options.ClientMaxWindowBits == 0:
