@@ -117,7 +117,7 @@ func appendLines(dst []byte, prefix, s string) []byte {
 			return dst
 		}
 		off = end + 1
-		if cr == end && lf == off {
+		if off < len(s) && cr == end && lf == off {
 			off++
 		}
 	}

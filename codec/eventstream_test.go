@@ -262,6 +262,7 @@ func TestAppendEvent(t *testing.T) {
 		{Event{ClearID: true, Data: "a"}, "id:\ndata: a\n\n"},
 		{Event{Data: "a\nb\rc\r\nd"}, "data: a\ndata: b\ndata: c\ndata: d\n\n"},
 		{Event{Data: "\r\n\n\r\r\n"}, "data: \ndata: \ndata: \ndata: \ndata: \n\n"},
+		{Event{Data: "a\r"}, "data: a\ndata: \n\n"},
 		{Event{Data: "a\n"}, "data: a\ndata: \n\n"},
 		{Event{Data: ": x\nid: 3\n\nevent: y"}, "data: : x\ndata: id: 3\ndata: \ndata: event: y\n\n"},
 		{Event{Data: "\x00\xFF"}, "data: \x00\xFF\n\n"},
