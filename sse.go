@@ -36,7 +36,8 @@ type EventSourceOptions struct {
 
 	// QueueMessages and QueueBytes bound what is queued and being written, counted
 	// in events and in encoded bytes. 0 means 256 and 1 MiB. An event of more than
-	// QueueBytes is refused.
+	// QueueBytes is refused. The memory this takes is what is there, and up to half
+	// as much again for growing; an idle stream has no buffer.
 	QueueMessages, QueueBytes int
 
 	// Context ends the stream when it ends, at once: Closed then says 1001. Use it

@@ -251,6 +251,9 @@ func TestEventStreamJitter(t *testing.T) {
 	}
 	open(t, EventSourceDialOptions{Jitter: 0.5}, answers, func(t *testing.T, es *EventStream, s *script) {
 		time.Sleep(time.Hour)
+		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		seen := map[time.Duration]bool{}
 		for i, at := range s.times[1:] {
 			d := at - s.times[i]
