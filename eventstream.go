@@ -24,8 +24,8 @@ type EventSourceDialOptions struct {
 
 	// Client makes the requests: TLS, proxy, cookies and redirects are its
 	// business. It must have no Timeout, which would end every stream: use
-	// IdleTimeout. nil means one with a transport like http.DefaultTransport, but
-	// without keep-alive: each connection ends with its response.
+	// IdleTimeout. nil means one with a transport like http.DefaultTransport, of
+	// which no connection outlives the stream.
 	Client *http.Client
 
 	// LastEventID is the id to continue from, that of an earlier stream.
@@ -192,24 +192,13 @@ func (es *EventStream) prepare() error {
 		return fmt.Errorf("websocket: EventSourceDialOptions.LastEventID: %q can not be an id", es.opts.LastEventID)
 	}
 	if es.client == nil {
-		es.client = ownClient()
+		es.client = ownClient(es.ctx)
 	}
 	if es.client.Timeout != 0 {
 		return errors.New("websocket: EventSourceDialOptions.Client has a Timeout, which would end the stream when it " +
 			"is over: leave it 0, and use IdleTimeout, or the transport's ResponseHeaderTimeout")
 	}
 	return nil
-}
-
-// ownClient has connections that do not outlive their response.
-func ownClient() *http.Client {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return &http.Client{}
-	}
-	t = t.Clone()
-	t.DisableKeepAlives = true
-	return &http.Client{Transport: t}
 }
 
 // Opened is closed when the stream is open for the first time.

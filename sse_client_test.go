@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,6 +105,23 @@ func TestEventStreamFailsForGood(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A body without end does not keep a refusal from being one.
+func TestEventStreamRefusalWithoutEnd(t *testing.T) {
+	reply := func(r *http.Request) (*http.Response, error) {
+		resp, err := endless("so far")(r)
+		resp.StatusCode = 404
+		return resp, err
+	}
+	open(t, EventSourceDialOptions{}, []answer{reply}, func(t *testing.T, es *EventStream, s *script) {
+		start := time.Now()
+		ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+		var no *EventSourceError
+		if !errors.As(ev.Err, &no) || string(no.Body) != "so far" || time.Since(start) != time.Second {
+			t.Errorf("%v after %v, body %q", ev.Err, time.Since(start), no.Body)
+		}
+	})
 }
 
 // All that the server said before it says no is received before Closed is ready.
@@ -358,6 +377,7 @@ func TestEventStreamIdleTimeout(t *testing.T) {
 		wantEvents(t, es, data("a"))
 		time.Sleep(time.Hour)
 		wantEvents(t, es, data("b"))
+		time.Sleep(9 * time.Second)
 		s.wantTimes(0)
 	})
 }
@@ -515,6 +535,41 @@ func TestEventStreamToEventSource(t *testing.T) {
 			wantClosed(t, es.Closed(), StatusNormalClosure, true)
 		}
 	})
+}
+
+// The stream's own client leaves no connection behind.
+func TestEventStreamOwnConnections(t *testing.T) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			var conns atomic.Int64
+			handler := EventSourceHandler(func(es *EventSource) {
+				es.SetRetry(t.Context(), time.Millisecond)
+				es.Send(t.Context(), Event{Data: "x"})
+			}, nil)
+			s := startServer(t, proto, handler, func(s *http.Server) {
+				s.ConnState = func(_ net.Conn, state http.ConnState) {
+					switch state {
+					case http.StateNew:
+						conns.Add(1)
+					case http.StateClosed:
+						conns.Add(-1)
+					}
+				}
+			})
+			own := http.DefaultTransport
+			defer func() { http.DefaultTransport = own }()
+			http.DefaultTransport = s.Client().Transport
+			es := OpenEventSource(s.URL, nil)
+			wantEvents(t, es, data("x"), data("x"), data("x"))
+			time.Sleep(10 * time.Millisecond)
+			es.Close()
+			for deadline := time.Now().Add(10 * time.Second); conns.Load() > 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%d connections are left", conns.Load())
+				}
+			}
+		})
+	}
 }
 
 // A receiver that stops receiving stops the server; nothing is lost.

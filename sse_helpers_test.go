@@ -198,7 +198,6 @@ func (w *recorder) FlushError() error {
 	return nil
 }
 
-func (w *recorder) SetReadDeadline(time.Time) error  { return nil }
 func (w *recorder) SetWriteDeadline(time.Time) error { return nil }
 
 func (w *recorder) text() string {

@@ -53,8 +53,6 @@ func newEventSource(w http.ResponseWriter, r *http.Request, opts EventSourceOpti
 
 // start writes the head of the response and hands w to the write loop.
 func (es *EventSource) start() error {
-	// A read deadline of the server would end the request's context in mid-stream.
-	es.rc.SetReadDeadline(time.Time{})
 	if err := es.rc.SetWriteDeadline(time.Now().Add(es.opts.WriteTimeout)); errors.Is(err, http.ErrNotSupported) {
 		es.report(fmt.Errorf("websocket: WriteTimeout has no effect: %w", err))
 	}

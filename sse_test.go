@@ -25,7 +25,7 @@ func TestIsEventSource(t *testing.T) {
 	no := [][]string{
 		nil, {""}, {"*/*"}, {"text/*"}, {"text/html"}, {"text/event-streams"}, {"xtext/event-stream"},
 		{"text/event-stream;q=0"}, {"text/event-stream; Q=0.0"}, {"text/event-stream;q=0."}, {"text/event-stream ; q = 0.000"},
-		{`a/b;c="text/event-stream`}, {`a/b;c=", text/event-stream"`}, {"text/html;level=text/event-stream"},
+		{`a/b;c="text/event-stream`}, {`a/b;c=", text/event-stream"`}, {`a/b;c=", text/event-stream;"`}, {"text/html;level=text/event-stream"},
 	}
 	check := func(method string, accept []string, want bool) {
 		t.Helper()
@@ -70,6 +70,9 @@ func TestEventSourceResponse(t *testing.T) {
 			if got := r.resp.Header.Values(name); len(got) > 0 {
 				t.Errorf("%s: %q, want none", name, got)
 			}
+		}
+		if r.resp.Close {
+			t.Error("the connection is to be closed")
 		}
 		if r.resp.StatusCode != 200 {
 			t.Errorf("status %s", r.resp.Status)
@@ -460,19 +463,36 @@ func TestEventSourceServerTimeouts(t *testing.T) {
 func TestEventSourceServerTimeoutsLoopback(t *testing.T) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
 			handler := EventSourceHandler(func(es *EventSource) {
-				for range 4 {
-					time.Sleep(100 * time.Millisecond)
+				for range 3 {
+					time.Sleep(400 * time.Millisecond)
 					es.Send(t.Context(), Event{Data: "x"})
 				}
-			}, nil)
+			}, &EventSourceOptions{WriteTimeout: 250 * time.Millisecond})
 			s := startServer(t, proto, handler, func(s *http.Server) {
-				s.WriteTimeout, s.ReadTimeout = 150*time.Millisecond, 150*time.Millisecond
+				s.WriteTimeout, s.ReadTimeout = 700*time.Millisecond, 700*time.Millisecond
 			})
 			r := get(t, s.Client(), s.URL)
-			r.want("retry: 5000\n\n" + strings.Repeat("data: x\n\n", 4))
+			r.want("retry: 5000\n\n" + strings.Repeat("data: x\n\n", 3))
 			r.wantEnd()
 		})
+	}
+}
+
+// The end of the request's context counts from that moment on: a handler that
+// has returned must not be written for.
+func TestEventSourceRequestEnds(t *testing.T) {
+	for range 100 {
+		w := newRecorder()
+		es, end := accept(t, w, nil)
+		end()
+		if err := es.TrySend(Event{Data: "too late"}); err != ErrClosed {
+			t.Fatalf("TrySend: %v", err)
+		}
+		if es.State() != StateClosed || strings.Contains(w.text(), "late") {
+			t.Fatalf("%v, wrote %q", es.State(), w.text())
+		}
 	}
 }
 
