@@ -531,7 +531,7 @@ func TestEventSourceStalledClient(t *testing.T) {
 		t.Run(test.how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				streams, served := make(chan *EventSource), make(chan struct{})
+				streams, served := make(chan *EventSource, 1), make(chan struct{})
 				opts := &EventSourceOptions{WriteTimeout: 7 * time.Second, PingInterval: -1, Context: ctx}
 				handler := EventSourceHandler(func(es *EventSource) {
 					streams <- es
@@ -539,7 +539,6 @@ func TestEventSourceStalledClient(t *testing.T) {
 				}, opts)
 				_, l := servePipe(t, &http.Server{Handler: handler})
 				defer close(served)
-				go func() { streams <- <-streams }()
 				c := stall(t, l)
 				es := <-streams
 				start := time.Now()
