@@ -27,6 +27,8 @@ var ErrNilContext = errors.New("websocket: nil context")
 // any number of goroutines.
 type PreparedEvent struct{ block []byte }
 
+var errNilEvent = errors.New("websocket: nil PreparedEvent")
+
 // PrepareEvent encodes e for [EventSource.SendPrepared]. The error is an
 // [*EventFieldError].
 func PrepareEvent(e Event) (*PreparedEvent, error) {

@@ -46,6 +46,7 @@ func TestEventStreamOpens(t *testing.T) {
 		"text/event-stream", "TEXT/Event-Stream", "text/event-stream;charset=utf-8", "text/event-stream ; charset=latin-1", " text/event-stream", "text/event-stream;",
 	} {
 		reply := func(*http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
 			return respond(200, map[string]string{"Content-Type": contentType}, io.NopCloser(strings.NewReader("data: caf\xC3\xA9\n\n"))), nil
 		}
 		open(t, EventSourceDialOptions{}, []answer{reply}, func(t *testing.T, es *EventStream, s *script) {

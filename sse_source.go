@@ -98,11 +98,17 @@ func (es *EventSource) TrySend(e Event) error {
 
 // SendPrepared is [EventSource.Send] for an event that was encoded before.
 func (es *EventSource) SendPrepared(ctx context.Context, e *PreparedEvent) error {
+	if e == nil {
+		return errNilEvent
+	}
 	return es.send(ctx, eventBlock{bytes: e.block})
 }
 
 // TrySendPrepared is [EventSource.TrySend] for an event that was encoded before.
 func (es *EventSource) TrySendPrepared(e *PreparedEvent) error {
+	if e == nil {
+		return errNilEvent
+	}
 	return es.enqueue(eventBlock{bytes: e.block})
 }
 

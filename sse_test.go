@@ -192,6 +192,9 @@ func TestEventSourceRefusedEventSendsNothing(t *testing.T) {
 	if err := es.Send(ctx, Event{Data: strings.Repeat("x", 92)}); err != nil {
 		t.Errorf("100 bytes: %v", err)
 	}
+	if es.SendPrepared(ctx, nil) == nil || es.TrySendPrepared(nil) == nil {
+		t.Error("a nil event was taken")
+	}
 	if err := es.SetRetry(ctx, -1); err == nil {
 		t.Error("a negative retry was taken")
 	}
