@@ -31,7 +31,10 @@ type EventSource struct {
 	state   State      // StateClosing: draining; StateClosed: nothing more is written
 	end     CloseEvent // set with StateClosed
 	queue   eventQueue
-	writing bool     // the write loop is in w
+	writing bool        // the write loop is in w
+	since   time.Time   // when it began to write last; the write loop's to set
+	dog     *time.Timer // looks after a write that takes long; nil before the first
+	dogRuns bool
 	stops   []func() // end the watch over contexts
 }
 
@@ -61,6 +64,7 @@ func (es *EventSource) start() error {
 		return err
 	}
 	es.rc.SetWriteDeadline(time.Time{})
+	es.since = time.Now()
 	es.mu.Lock()
 	es.watch(es.req.Context(), CloseEvent{Code: StatusAbnormalClosure, Err: errHandlerGone})
 	if es.opts.Context != nil {

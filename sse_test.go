@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -560,6 +561,24 @@ func TestEventSourceStalledClient(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A client that stops reading is given up on real connections too.
+func TestEventSourceStalledClientLoopback(t *testing.T) {
+	serveBoth(t, func(t *testing.T, start func(http.Handler) *httptest.Server) {
+		streams := make(chan *EventSource, 1)
+		s := start(EventSourceHandler(func(es *EventSource) {
+			streams <- es
+			big := Event{Data: strings.Repeat("x", 1<<19)}
+			for es.Send(context.Background(), big) == nil {
+			}
+		}, &EventSourceOptions{WriteTimeout: 300 * time.Millisecond}))
+		get(t, s.Client(), s.URL)
+		es := <-streams
+		if ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false); !errors.Is(ev.Err, os.ErrDeadlineExceeded) {
+			t.Error(ev.Err)
+		}
+	})
 }
 
 func TestEventSourceContextEndsIdleStream(t *testing.T) {

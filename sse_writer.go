@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -9,17 +10,21 @@ import (
 func (es *EventSource) writeLoop() {
 	defer es.finish()
 	var silent <-chan time.Time
-	ping := time.NewTimer(time.Hour)
+	ping := time.NewTimer(es.opts.PingInterval)
 	defer ping.Stop()
 	if es.opts.PingInterval > 0 {
 		silent = ping.C
 	}
 	for {
-		ping.Reset(es.opts.PingInterval)
 		select {
 		case <-es.wake:
 		case <-silent:
-			es.enqueue(eventBlock{bytes: pingBlock})
+			left := es.opts.PingInterval - time.Since(es.since)
+			if left <= 0 {
+				es.enqueue(eventBlock{bytes: pingBlock})
+				left = es.opts.PingInterval
+			}
+			ping.Reset(left)
 		}
 		for batch := es.next(); batch != nil; batch = es.next() {
 			es.wrote(es.write(batch))
@@ -40,8 +45,8 @@ func (es *EventSource) next() []byte {
 	case es.state == StateClosed:
 		return nil
 	case es.queue.buf != nil:
-		es.writing = true
-		es.rc.SetWriteDeadline(time.Now().Add(es.opts.WriteTimeout))
+		es.writing, es.since = true, time.Now()
+		es.runDog(es.opts.WriteTimeout)
 		return es.queue.take()
 	case es.state == StateClosing:
 		es.endLocked(CloseEvent{Code: StatusNormalClosure, Clean: true})
@@ -59,9 +64,35 @@ func (es *EventSource) wrote(err error) {
 	} else {
 		es.endLocked(CloseEvent{Code: StatusAbnormalClosure, Err: err})
 	}
-	if es.state != StateClosed {
-		es.rc.SetWriteDeadline(time.Time{})
+}
+
+// runDog has the write that goes on looked at after d. A deadline is only set
+// once it has to interrupt something: two for each write cost as much as a tenth
+// of the write, and a timer that is left to run costs nothing.
+func (es *EventSource) runDog(d time.Duration) {
+	switch {
+	case es.dog == nil:
+		es.dog = time.AfterFunc(d, es.checkWrite)
+	case !es.dogRuns:
+		es.dog.Reset(d)
 	}
+	es.dogRuns = true
+}
+
+// checkWrite gives up a client whose write takes longer than WriteTimeout.
+func (es *EventSource) checkWrite() {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	es.dogRuns = false
+	if !es.writing || es.state == StateClosed {
+		return
+	}
+	if left := es.opts.WriteTimeout - time.Since(es.since); left > 0 {
+		es.runDog(left)
+		return
+	}
+	es.endLocked(CloseEvent{Code: StatusAbnormalClosure, Err: fmt.Errorf(
+		"websocket: writing the event stream: the client does not read: %w", os.ErrDeadlineExceeded)})
 }
 
 // write is one write and one flush. The ResponseWriter of a handler that has
@@ -84,6 +115,9 @@ func (es *EventSource) write(b []byte) (err error) {
 func (es *EventSource) finish() {
 	es.mu.Lock()
 	ev := es.end
+	if es.dog != nil {
+		es.dog.Stop()
+	}
 	for _, stop := range es.stops {
 		stop()
 	}
