@@ -545,6 +545,9 @@ func TestEventSourceStalledClient(t *testing.T) {
 				defer close(served)
 				c := stall(t, l)
 				es := <-streams
+				es.Send(t.Context(), Event{Data: "read"}) // the time is that of the write that stalls
+				io.ReadFull(c, make([]byte, len("c\r\ndata: read\n\n\r\n")))
+				time.Sleep(3 * time.Second)
 				start := time.Now()
 				if err := es.Send(t.Context(), Event{Data: "x"}); err != nil {
 					t.Error(err)
