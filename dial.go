@@ -269,7 +269,7 @@ func (d *dialing) handshake(ctx context.Context, c *Conn) (*handshake, error) {
 	}
 	if interrupted(ctx) {
 		// What the interruption looked like to the network is of no interest.
-		return nil, &HandshakeError{Reason: "interrupted", Err: contextError(ctx)}
+		return nil, &HandshakeError{Reason: "interrupted", Err: interruption(ctx)}
 	}
 	var failed *HandshakeError
 	if !errors.As(err, &failed) {
@@ -287,8 +287,8 @@ func interrupted(ctx context.Context) bool {
 	return ctx.Err() != nil
 }
 
-// contextError matches ctx's error and its cause with errors.Is.
-func contextError(ctx context.Context) error {
+// interruption matches ctx's error and its cause with errors.Is.
+func interruption(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != ctx.Err() {
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
