@@ -3,10 +3,11 @@ package websocket
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
+	"os"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -35,6 +36,13 @@ type AcceptOptions struct {
 	Header http.Header
 	// Extensions are those spoken here; the client's preference decides.
 	Extensions []negotiate.Extension
+	// AllowDrafts also speaks the protocols from before RFC 6455, as clients of 2010
+	// and 2011 did: hixie-75, hixie-76, hybi-7 and hybi-8. The hixie drafts have
+	// texts only, and no pings. Allow them only where such clients are left.
+	AllowDrafts bool
+	// Check looks at a request that is right so far. An error refuses it: with the
+	// Status, Header and Reason of a *HandshakeError in its chain, else with 403.
+	Check func(r *http.Request) error
 	// TrustForwarded believes X-Forwarded-Proto and its kin when it comes to
 	// whether the URL is ws:// or wss://. Set it only behind a proxy that sets or
 	// removes them.
@@ -69,9 +77,12 @@ type AcceptOptions struct {
 	// Default: none; then only Close, Abort, PingInterval and Context end a
 	// connection whose peer does not read.
 	WriteTimeout time.Duration
-	// HandshakeTimeout bounds the time that the opening handshake takes where the
-	// connection itself reads or writes it. Default: 30 s.
+	// HandshakeTimeout bounds the time that the opening handshake takes where it is
+	// not net/http that reads or writes it. Default: 30 s.
 	HandshakeTimeout time.Duration
+	// MaxHandshakeSize is the most bytes that the head of a request may have for
+	// AcceptConn. Default: 64 KiB. With net/http its server has the limit.
+	MaxHandshakeSize int
 	// Context ends the connection when it ends: with 1001, within a second, what
 	// is not received being given up. Default: none. The context of the request
 	// has no such meaning.
@@ -109,6 +120,7 @@ func (o *AcceptOptions) negotiation() *negotiate.ServerOptions {
 		InsecureSkipOriginCheck: o.InsecureSkipOriginCheck,
 		Header:                  o.Header,
 		Extensions:              o.Extensions,
+		AllowDrafts:             o.AllowDrafts,
 		TrustForwarded:          o.TrustForwarded,
 	}
 }
@@ -130,8 +142,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	if opts == nil {
 		opts = new(AcceptOptions)
 	}
-	negotiation := opts.negotiation()
-	agreed, err := negotiate.Server(r, negotiation)
+	agreed, err := agree(r, opts)
 	if err != nil {
 		return nil, refuseRequest(w, err)
 	}
@@ -140,15 +151,31 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		agreed.Pipeline.Close()
 		return nil, refuseRequest(w, err)
 	}
-	if err := respond(conn, agreed, positive(opts.HandshakeTimeout, DefaultHandshakeTimeout)); err != nil {
-		agreed.Pipeline.Close()
-		conn.Close()
-		return nil, &HandshakeError{Reason: "the response could not be sent", Err: err}
-	}
 	c := newConn(opts.settings())
-	c.request = trimRequest(r)
-	c.start(serverHandshake(c, agreed, newTransport(conn), rest, negotiation.URL(r)))
+	c.requestHead = packRequest(r)
+	a := accepting{c, conn, agreed, opts.negotiation().URL(r).String(), positive(opts.HandshakeTimeout, DefaultHandshakeTimeout)}
+	if err := a.begin(rest); err != nil {
+		return nil, err
+	}
 	return c, nil
+}
+
+// agree checks a request, and what the application has to say to it.
+func agree(r *http.Request, opts *AcceptOptions) (*negotiate.ServerHandshake, error) {
+	agreed, err := negotiate.Server(r, opts.negotiation())
+	if err != nil || opts.Check == nil {
+		return agreed, err
+	}
+	if err := opts.Check(r); err != nil {
+		agreed.Pipeline.Close()
+		refused := &negotiate.Error{Status: http.StatusForbidden, Reason: "refused", Err: err}
+		var how *HandshakeError
+		if errors.As(err, &how) && how.Status >= 400 {
+			refused.Status, refused.Header, refused.Reason = how.Status, how.Header, how.Reason
+		}
+		return nil, refused
+	}
+	return agreed, nil
 }
 
 // Handler returns an [http.Handler] that accepts WebSockets and calls serve with
@@ -161,6 +188,7 @@ func Handler(serve func(*Conn), opts *AcceptOptions) http.Handler {
 		if err != nil {
 			return
 		}
+		c.keepRequest(r)
 		defer c.Abort() // where serve panics, and for what it did not receive
 		serve(c)
 		c.Close(context.Background(), StatusNormalClosure, "")
@@ -169,14 +197,24 @@ func Handler(serve func(*Conn), opts *AcceptOptions) http.Handler {
 
 // refuseRequest answers a request that is not right.
 func refuseRequest(w http.ResponseWriter, err error) error {
-	var refused *negotiate.Error
-	if !errors.As(err, &refused) {
-		refused = &negotiate.Error{Status: http.StatusInternalServerError, Reason: "the connection can not be taken over", Err: err}
-	}
+	refused := refusalOf(err)
 	for name, values := range refused.Header {
 		w.Header()[name] = values
 	}
 	http.Error(w, refused.Reason, refused.Status)
+	return refusedError(refused)
+}
+
+// refusalOf gives the answer that an error stands for.
+func refusalOf(err error) *negotiate.Error {
+	var refused *negotiate.Error
+	if errors.As(err, &refused) {
+		return refused
+	}
+	return &negotiate.Error{Status: http.StatusInternalServerError, Reason: "the connection can not be taken over", Err: err}
+}
+
+func refusedError(refused *negotiate.Error) error {
 	return &HandshakeError{Status: refused.Status, Header: refused.Header, Reason: refused.Reason, Err: refused}
 }
 
@@ -194,51 +232,105 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 	return conn, rest, nil
 }
 
-// respond sends the response, and leaves the connection without deadlines.
-func respond(conn net.Conn, agreed *negotiate.ServerHandshake, timeout time.Duration) error {
-	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+// An accepting completes the handshake of a request found good.
+type accepting struct {
+	conn    *Conn
+	network net.Conn
+	agreed  *negotiate.ServerHandshake
+	address string
+	timeout time.Duration
+}
+
+// begin responds and starts the connection. Where the response has to wait for more
+// of the request, that is left to the connection, which is connecting meanwhile.
+func (a *accepting) begin(rest []byte) error {
+	if a.agreed.NeedsBody() {
+		c := a.conn
+		c.writer, c.version, c.subprotocol, c.address = writerFor(a.agreed.Version), a.agreed.Version, a.agreed.Subprotocol, a.address
+		c.startConnecting(func(ctx context.Context) (*handshake, error) { return a.complete(ctx, rest) })
+		return nil
+	}
+	h, err := a.respond(rest)
+	if err != nil {
 		return err
 	}
+	a.conn.start(h)
+	return nil
+}
+
+// complete waits for the eight bytes that follow the request of hixie-76, maybe
+// later: a proxy may want to see the response first, or send the request first.
+func (a *accepting) complete(ctx context.Context, rest []byte) (*handshake, error) {
+	defer context.AfterFunc(ctx, func() { a.network.SetDeadline(past) })()
+	a.network.SetDeadline(time.Now().Add(a.timeout))
+	var body [8]byte
+	n := copy(body[:], rest)
+	if _, err := io.ReadFull(a.network, body[n:]); err != nil {
+		a.network.Close()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = &TimeoutError{"body of the request", a.timeout}
+		}
+		return nil, &HandshakeError{Reason: "the request's body did not come", Err: err}
+	}
+	a.agreed.SetBody(body)
+	return a.respond(rest[n:])
+}
+
+// respond sends the response, and leaves the connection without deadlines.
+func (a *accepting) respond(rest []byte) (*handshake, error) {
 	response := codec.NewBuffer(1 << 10)
 	defer response.Release()
-	if _, err := conn.Write(agreed.AppendResponse(response.Bytes)); err != nil {
-		return err
+	a.network.SetDeadline(time.Now().Add(a.timeout))
+	_, err := a.network.Write(a.agreed.AppendResponse(response.Bytes))
+	if err == nil {
+		err = a.network.SetDeadline(time.Time{})
 	}
-	return conn.SetDeadline(time.Time{})
-}
-
-// serverHandshake is what a completed handshake leaves for the connection.
-func serverHandshake(c *Conn, agreed *negotiate.ServerHandshake, t transport, rest []byte, u *url.URL) *handshake {
+	if err != nil {
+		a.agreed.Pipeline.Close()
+		a.network.Close()
+		return nil, &HandshakeError{Reason: "the response could not be sent", Err: err}
+	}
 	return &handshake{
-		transport:   t,
-		reader:      c.newDecoder(agreed.Pipeline),
-		writer:      serverEncoder,
-		pipeline:    agreed.Pipeline,
+		transport:   newTransport(a.network),
+		reader:      a.conn.readerFor(a.agreed.Version, a.agreed.Pipeline),
+		writer:      writerFor(a.agreed.Version),
+		pipeline:    a.agreed.Pipeline,
 		rest:        rest,
-		version:     agreed.Version,
-		subprotocol: agreed.Subprotocol,
-		url:         u,
-	}
+		version:     a.agreed.Version,
+		subprotocol: a.agreed.Subprotocol,
+		address:     a.address,
+	}, nil
 }
 
-// serverEncoder has no state, so one does for all.
-var serverEncoder codec.Writer = new(codec.Encoder)
+// The writers of a server have no state, so one of each does for all.
+var (
+	serverEncoder  codec.Writer = new(codec.Encoder)
+	hixie75Encoder codec.Writer = codec.HixieEncoder{Version: codec.Hixie75}
+	hixie76Encoder codec.Writer = codec.HixieEncoder{Version: codec.Hixie76}
+)
 
-// newDecoder makes the decoder that the options ask for.
-func (c *Conn) newDecoder(p *negotiate.Pipeline) codec.Reader {
+func writerFor(version string) codec.Writer {
+	switch version {
+	case negotiate.Hixie75:
+		return hixie75Encoder
+	case negotiate.Hixie76:
+		return hixie76Encoder
+	}
+	return serverEncoder
+}
+
+// readerFor makes the reader of a version, with what the options ask for.
+func (c *Conn) readerFor(version string, p *negotiate.Pipeline) codec.Reader {
+	switch version {
+	case negotiate.Hixie75:
+		return codec.NewHixieDecoder(codec.Hixie75, c.maxMessageSize)
+	case negotiate.Hixie76:
+		return codec.NewHixieDecoder(codec.Hixie76, c.maxMessageSize)
+	}
 	return codec.NewDecoder(codec.DecoderOptions{
 		Role:           c.role,
 		MaxMessageSize: c.maxMessageSize,
 		Reserved:       codec.Reserved(p.Reserved()),
 		Parts:          c.fragments,
 	})
-}
-
-// trimRequest copies what is worth keeping of a request for as long as the
-// connection lives: not its body, nor its context, which hold on to what net/http
-// had allocated.
-func trimRequest(r *http.Request) *http.Request {
-	kept := r.WithContext(context.Background())
-	kept.Body = http.NoBody
-	return kept
 }

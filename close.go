@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -40,16 +41,34 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 		return &UsageError{"Close", errNilContext}
 	}
 	if err := codec.CheckClose(code, reason); err != nil {
-		return &UsageError{"Close", err.Error()}
+		return &UsageError{"Close", strings.TrimPrefix(err.Error(), "websocket: ")}
 	}
 	c.beginClose(code, reason, c.closeTimeout)
+	ended := c.whenEnded()
 	select {
-	case <-c.ended:
+	case <-ended:
+		return c.outcome()
+	default:
+	}
+	select {
+	case <-ended:
+		return c.outcome()
 	case <-ctx.Done():
 		c.abandon(fmt.Errorf("websocket: Close gave up: %w", context.Cause(ctx)))
-		<-c.ended
+		<-ended
 		return ctx.Err()
 	}
+}
+
+// whenEnded returns a channel that is closed when the connection has ended.
+func (c *Conn) whenEnded() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended.wait()
+}
+
+// outcome is the error of a connection that has ended.
+func (c *Conn) outcome() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.event.Err
@@ -87,28 +106,22 @@ func (c *Conn) beginClose(code StatusCode, reason string, timeout time.Duration)
 	}
 	c.beginClosing()
 	c.limitClosing(timeout)
-	if !closedAlready(c.leaving) {
-		close(c.leaving)
-	}
+	c.leaving.raise()
 	c.kick()
 }
 
 // beginClosing refuses sends from now on, and wakes those that wait.
 func (c *Conn) beginClosing() {
-	if !closedAlready(c.closing) {
-		close(c.closing)
-	}
+	c.closing.raise()
 	if c.phase < StateClosing {
 		c.phase = StateClosing
 	}
 }
 
-// queueClose puts the close frame behind the messages in the queue.
+// queueClose puts the close frame behind the messages in the queue. A version that
+// has none writes nothing for it.
 func (c *Conn) queueClose(code StatusCode, reason string) {
 	c.closeQueued, c.closeCode, c.closeReason = true, code, reason
-	if c.writer != nil && !c.writer.Supports(codec.OpClose) {
-		return
-	}
 	if c.data == nil {
 		c.data = batches.Get().(*batch)
 	}
@@ -137,27 +150,20 @@ func (c *Conn) abandon(cause error) {
 
 // abandonReceived gives up what the application has not received.
 func (c *Conn) abandonReceived() {
-	if !c.isAbandoned() {
-		close(c.abandoned)
-	}
+	c.abandoned.raise()
 	c.publishLocked(0)
 }
 
-func (c *Conn) isAbandoned() bool { return closedAlready(c.abandoned) }
+func (c *Conn) hasAbandoned() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.abandoned.raised
+}
 
 func (c *Conn) isBroken() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.broken
-}
-
-func closedAlready(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
-	}
 }
 
 // fail ends the connection for a cause that the read loop does not know of, which
@@ -190,7 +196,7 @@ func (c *Conn) failLocked(cause error) {
 	if c.transport != nil {
 		c.transport.setWriteDeadline(past)
 	}
-	if c.abandonTimer == nil && !c.isAbandoned() {
+	if c.abandonTimer == nil && !c.abandoned.raised {
 		c.abandonTimer = time.AfterFunc(c.closeTimeout, func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -202,15 +208,19 @@ func (c *Conn) failLocked(cause error) {
 // past is a deadline that has expired.
 var past = time.Unix(1, 0)
 
-// freeReader ends the read that is under way, after the linger.
+// freeReader ends the read that is under way, after the linger. A read that has
+// been ended at once stays so, whoever comes later with a linger: the writer does
+// when the same end stops it.
 func (c *Conn) freeReader(linger time.Duration) {
-	t := c.currentTransport()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
-	case t == nil:
+	case c.transport == nil || c.freed:
 	case linger > 0:
-		t.setReadDeadline(time.Now().Add(linger))
+		c.transport.setReadDeadline(time.Now().Add(linger))
 	default:
-		t.setReadDeadline(past)
+		c.freed = true
+		c.transport.setReadDeadline(past)
 	}
 }
 
@@ -271,6 +281,7 @@ func (c *Conn) Flush(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	f := c.addFlush()
+	ended := c.ended.wait()
 	c.mu.Unlock()
 	select {
 	case <-f.done:
@@ -280,7 +291,7 @@ func (c *Conn) Flush(ctx context.Context) error {
 	select {
 	case <-f.done:
 		return f.err
-	case <-c.ended:
+	case <-ended:
 		return c.closeError()
 	case <-ctx.Done():
 		return ctx.Err()
@@ -347,22 +358,21 @@ func (c *Conn) stopTimers() {
 // nobody does.
 func (c *Conn) report(err error) {
 	if c.logger != nil {
-		c.logger.Warn("websocket", "error", err, "url", c.URL())
+		c.logger.Warn("websocket", "error", err, "url", c.URL().String())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.published {
-		return
-	}
-	select {
-	case c.errors <- err:
-	default:
+	if !c.published {
+		select {
+		case c.errorChannel() <- err:
+		default:
+		}
 	}
 }
 
 func (c *Conn) logEnd(e CloseEvent) {
 	if c.logger != nil {
-		c.logger.Debug("websocket closed", "code", int(e.Code), "reason", e.Reason, "clean", e.Clean, "url", c.URL())
+		c.logger.Debug("websocket closed", "code", int(e.Code), "reason", e.Reason, "clean", e.Clean, "url", c.URL().String())
 	}
 }
 

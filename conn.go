@@ -26,28 +26,16 @@ import (
 // Abort ends it, or the context given as an option.
 type Conn struct {
 	settings
-	url         *url.URL
-	request     *http.Request
-	response    *http.Response
-	version     string
-	subprotocol string
-	extensions  []negotiate.Offer
-
-	opened    chan struct{}   // closed with the handshake complete
-	messages  chan Message    // sent to and closed by the read loop alone
-	errors    chan error      // sent to and closed under the lock
-	closed    chan CloseEvent // written to once
-	closing   chan struct{}   // closed when sends are refused
-	leaving   chan struct{}   // closed when the application has called Close
-	abandoned chan struct{}   // closed when the application has given up what it has not received
-	ended     chan struct{}   // closed when the transport is closed
+	messages chan Message    // sent to and closed by the read loop alone
+	closed   chan CloseEvent // sent to once
 
 	// The read loop's own.
-	connect    connector
-	reader     codec.Reader
-	sizes      []int // of the last messages delivered, a ring
-	delivered  int
-	discarding int // messages that nobody received after Close
+	connect       connector
+	reader        codec.Reader
+	sizes         []int // of the last messages delivered, a ring
+	delivered     int
+	discarding    int // messages that nobody received after Close
+	messagesEnded bool
 
 	// The writer's own. The writer is whoever set writing.
 	writer    codec.Writer
@@ -57,7 +45,7 @@ type Conn struct {
 	backlog  atomic.Bool   // the read loop has more input at hand
 	activity atomic.Uint32 // reads; the sign of life
 	waiting  atomic.Bool   // the read loop waits for the application, not for the peer
-	finished atomic.Bool   // only Closed is left to be published
+	watching atomic.Bool   // it matters that the application comes back to the channels
 
 	received counters // the read loop's, for Stats
 
@@ -68,10 +56,27 @@ type Conn struct {
 
 // state is what the lock guards.
 type state struct {
+	address     string // the URL
+	request     *http.Request
+	requestHead []byte // of a request not kept
+	response    *http.Response
+	version     string
+	subprotocol string
+
+	opened    signal // the handshake is complete
+	closing   signal // sends are refused
+	leaving   signal // the application has called Close
+	abandoned signal // the application has given up what it has not received
+	ended     signal // the transport is closed
+	returned  signal // the application has dealt with all that it has received
+
+	errors chan error // made when first used
+
 	phase   State
 	writing bool          // a goroutine is the writer
 	stopped chan struct{} // closed when there is none any more, where somebody waits for that
 	broken  bool          // nothing more can be written
+	freed   bool          // nothing more is to be read
 	cause   error         // the first, where it is not the peer's close frame
 
 	data    *batch
@@ -94,6 +99,7 @@ type state struct {
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
+	finished       bool // only Closed is left to be published
 	published      bool
 
 	cancelConnect context.CancelFunc
@@ -117,24 +123,17 @@ type handshake struct {
 	rest        []byte // came with the handshake
 	version     string
 	subprotocol string
-	extensions  []negotiate.Offer
 	response    *http.Response
-	url         *url.URL
+	address     string // of the URL
 }
 
 // newConn makes a connection that is still to be started.
 func newConn(s settings) *Conn {
 	s.setDefaults()
 	c := &Conn{
-		settings:  s,
-		opened:    make(chan struct{}),
-		messages:  make(chan Message, s.receiveMessages),
-		errors:    make(chan error, 4),
-		closed:    make(chan CloseEvent, 1),
-		closing:   make(chan struct{}),
-		leaving:   make(chan struct{}),
-		abandoned: make(chan struct{}),
-		ended:     make(chan struct{}),
+		settings: s,
+		messages: make(chan Message, s.receiveMessages),
+		closed:   make(chan CloseEvent, 1),
 	}
 	c.budget = budget{maxMessages: s.queueMessages, maxBytes: s.queueBytes}
 	c.lane = budget{maxMessages: maxControlQueue, maxBytes: maxControlQueue * codec.MaxControlPayload}
@@ -176,18 +175,12 @@ func (c *Conn) follow() {
 // open takes the handshake over. What was queued meanwhile goes out.
 func (c *Conn) open(h *handshake) {
 	c.transport, c.reader, c.writer, c.pipeline = h.transport, h.reader, h.writer, h.pipeline
-	c.version, c.subprotocol, c.extensions = h.version, h.subprotocol, h.extensions
-	if h.response != nil {
-		c.response = h.response
-	}
-	if h.url != nil {
-		c.url = h.url
-	}
+	c.version, c.subprotocol, c.response, c.address = h.version, h.subprotocol, h.response, h.address
 	feed(c.reader, h.rest)
 	if c.phase == StateConnecting {
 		c.phase = StateOpen
 	}
-	close(c.opened)
+	c.opened.raise()
 	if c.pingInterval > 0 {
 		c.startKeepalive()
 	}
@@ -205,21 +198,27 @@ func feed(r codec.Reader, b []byte) {
 
 // Opened is closed when the handshake is complete. For a connection that fails to
 // open it stays as it is: select on Closed beside it.
-func (c *Conn) Opened() <-chan struct{} { return c.opened }
+func (c *Conn) Opened() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opened.wait()
+}
 
 // Messages gives the messages received, in order, and is closed after the last
 // one. A connection whose messages are not received stops reading.
 func (c *Conn) Messages() <-chan Message {
-	if c.finished.Load() {
-		c.publish()
-	}
+	c.cameBack()
 	return c.messages
 }
 
 // Errors tells what went wrong: the handshake, the protocol, the network, a
 // timeout. Nobody has to read it. It keeps the first few errors and drops the
 // newest, and is closed when Closed is ready.
-func (c *Conn) Errors() <-chan error { return c.errors }
+func (c *Conn) Errors() <-chan error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.errorChannel()
+}
 
 // Closed gives exactly one event and is closed then. It becomes ready after the
 // last message has been received from Messages, so that a select that sees both
@@ -227,9 +226,7 @@ func (c *Conn) Errors() <-chan error { return c.errors }
 // a Close whose context ended, by the end of the context in the options, or by not
 // receiving for the close timeout after the connection was gone.
 func (c *Conn) Closed() <-chan CloseEvent {
-	if c.finished.Load() {
-		c.publish()
-	}
+	c.cameBack()
 	return c.closed
 }
 
@@ -241,12 +238,15 @@ func (c *Conn) State() State {
 }
 
 // URL is the address of the connection, ws:// or wss://: for a client the one
-// dialled, without user and password; for a server the one requested. It must not
-// be changed.
+// dialled, without user and password; for a server the one requested. It is a copy.
 func (c *Conn) URL() *url.URL {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.url
+	u, err := url.Parse(c.address)
+	if err != nil {
+		return new(url.URL)
+	}
+	return u
 }
 
 // Version is the protocol version agreed on, "hybi-13" for RFC 6455. It is empty
@@ -265,16 +265,12 @@ func (c *Conn) Subprotocol() string {
 }
 
 // Extensions lists what was agreed on, in the order of the handshake (RFC 6455,
-// section 9).
+// section 9). It must not be changed.
 func (c *Conn) Extensions() []negotiate.Offer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.extensions
+	return c.pipeline.Agreed()
 }
-
-// Request is the request that a server accepted, without its body and context; nil
-// for a client. It must not be changed.
-func (c *Conn) Request() *http.Request { return c.request }
 
 // Response has the status and the headers of the handshake's response, without a
 // body; nil before the handshake is complete, and for a server. It must not be
@@ -312,4 +308,15 @@ func (c *Conn) currentTransport() transport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.transport
+}
+
+// errorChannel makes the channel of Errors when it is first asked for.
+func (c *Conn) errorChannel() chan error {
+	if c.errors == nil {
+		c.errors = make(chan error, 4)
+		if c.published {
+			close(c.errors)
+		}
+	}
+	return c.errors
 }

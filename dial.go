@@ -121,7 +121,6 @@ func Dial(ctx context.Context, url string, opts *DialOptions) (*Conn, error) {
 		defer context.AfterFunc(d.opts.Context, func() { cancel(context.Cause(d.opts.Context)) })()
 	}
 	c := newConn(d.opts.settings())
-	c.url = d.target.URL
 	h, err := d.handshake(ctx, c)
 	if err != nil {
 		return nil, err
@@ -139,7 +138,7 @@ func Open(url string, opts *DialOptions) *Conn {
 	d, err := newDialing(url, opts)
 	c := newConn(d.opts.settings())
 	if err == nil {
-		c.url = d.target.URL
+		c.address = d.target.URL.String()
 	}
 	c.startConnecting(func(ctx context.Context) (*handshake, error) {
 		if err != nil {
@@ -232,13 +231,13 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 	}
 	return &handshake{
 		transport:   newTransport(conn),
-		reader:      c.newDecoder(d.request.Pipeline),
+		reader:      c.readerFor(negotiate.Hybi13, d.request.Pipeline),
 		writer:      clientEncoder,
 		pipeline:    d.request.Pipeline,
 		rest:        rest,
 		version:     negotiate.Hybi13,
 		subprotocol: d.request.Subprotocol,
-		extensions:  d.request.Pipeline.Agreed(),
+		address:     d.target.URL.String(),
 		response: &http.Response{
 			Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols,
 			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

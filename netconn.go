@@ -60,7 +60,8 @@ func (n *netConn) Read(p []byte) (int, error) {
 
 // streamEnd is how a stream of bytes ends.
 func (c *Conn) streamEnd() error {
-	<-c.ended
+	c.cameBack()
+	<-c.whenEnded()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.event
@@ -176,5 +177,14 @@ func (d *deadline) expire(ctx *deadlineContext, timer *time.Timer) {
 	defer d.mu.Unlock()
 	if d.timer == timer {
 		close(ctx.done)
+	}
+}
+
+func closedAlready(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
 	}
 }

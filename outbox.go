@@ -32,7 +32,7 @@ type batch struct {
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
 // Batches that grew over this are left to the garbage collector.
-const maxPooledArena = 64 << 10
+const maxPooledArena = 256 << 10
 
 func (b *batch) add(opcode codec.Opcode, final bool, payload []byte) {
 	f := outgoing{opcode: opcode, final: final}

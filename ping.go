@@ -96,13 +96,14 @@ func (c *Conn) control(ctx context.Context, call string, op codec.Opcode, payloa
 // awaitLane waits for room in the lane, without the lock that it is called with.
 func (c *Conn) awaitLane(ctx context.Context, op codec.Opcode, size int) error {
 	w := c.lane.wait(size)
+	closing := c.closing.wait()
 	c.mu.Unlock()
 	var err error
 	select {
 	case <-w.granted:
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-c.closing:
+	case <-closing:
 	}
 	c.mu.Lock()
 	if err == nil {

@@ -17,6 +17,10 @@ const (
 	// stopped. The goroutine that would receive may be the one that is in Close.
 	leaveGrace = 250 * time.Millisecond
 
+	// answerGrace is how long the answer to the peer's close frame waits for the
+	// answer to the last message before it.
+	answerGrace = 20 * time.Millisecond
+
 	// lingerTimeout is how long a connection that is over for us waits for the
 	// peer to end its side, so that what was sent last is not lost to a reset
 	// (RFC 6455, section 7.1.1).
@@ -190,22 +194,25 @@ func (c *Conn) deliver(m Message) {
 // deliverLate waits for the application to receive. It reports false where it has
 // given up, or left without receiving.
 func (c *Conn) deliverLate(m Message) bool {
-	if !c.awaitInbox(len(m.Data)) {
+	c.mu.Lock()
+	abandoned, leaving := c.abandoned.wait(), c.leaving.wait()
+	c.mu.Unlock()
+	if !c.awaitInbox(len(m.Data), abandoned, leaving) {
 		return false
 	}
 	select {
 	case c.messages <- m:
 		return true
-	case <-c.abandoned:
+	case <-abandoned:
 		return false
-	case <-c.leaving:
+	case <-leaving:
 	}
 	grace := time.NewTimer(leaveGrace)
 	defer grace.Stop()
 	select {
 	case c.messages <- m:
 		return true
-	case <-c.abandoned:
+	case <-abandoned:
 	case <-grace.C:
 	}
 	return false
@@ -239,17 +246,17 @@ func (c *Conn) remember(size int) {
 // awaitInbox waits until a message of the size fits. A channel does not tell when
 // something is taken from it, so this looks, less and less often: soon enough for
 // one who receives, seldom for one who does not.
-func (c *Conn) awaitInbox(size int) bool {
+func (c *Conn) awaitInbox(size int, abandoned, leaving <-chan struct{}) bool {
 	for pause := 20 * time.Microsecond; !c.fitsInbox(size); pause = min(2*pause, 50*time.Millisecond) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-c.abandoned:
+		case <-abandoned:
 			timer.Stop()
 			return false
-		case <-c.leaving:
+		case <-leaving:
 			timer.Stop()
-			return len(c.messages) < cap(c.messages)
+			return true
 		}
 	}
 	return true
@@ -258,6 +265,8 @@ func (c *Conn) awaitInbox(size int) bool {
 // answerClose completes the closing handshake that the peer began, with the code it
 // has sent, or answered (RFC 6455, section 5.5.1).
 func (c *Conn) answerClose(code StatusCode) {
+	c.endMessages()
+	c.awaitAnswers()
 	c.mu.Lock()
 	if !c.closeQueued {
 		c.queueClose(code, "")
@@ -275,12 +284,56 @@ func (c *Conn) answerClose(code StatusCode) {
 	}
 }
 
+// endMessages closes Messages: nothing follows.
+func (c *Conn) endMessages() {
+	if !c.messagesEnded {
+		c.messagesEnded = true
+		close(c.messages)
+	}
+}
+
+// awaitAnswers lets the application answer the messages that came before the peer's
+// close frame: "An endpoint MAY delay sending a Close frame until its current message
+// is sent". A library that calls back has that for nothing; here the application may
+// not have received them yet. It has answered when it comes back for more, to
+// Messages or Closed or with Close; where it holds the channels and calls neither,
+// a short time after it has received all, or a longer one in which it received
+// nothing.
+func (c *Conn) awaitAnswers() {
+	c.mu.Lock()
+	done := c.closing.wait() // raised already if this side closed first
+	returned := c.returned.wait()
+	c.mu.Unlock()
+	c.watching.Store(true)
+	ticker := time.NewTicker(answerGrace)
+	defer ticker.Stop()
+	left := len(c.messages)
+	for idle := time.Duration(0); idle < leaveGrace; idle += answerGrace {
+		select {
+		case <-done:
+			return
+		case <-returned:
+			return
+		case <-ticker.C:
+		}
+		before := left
+		if left = len(c.messages); left == 0 && before == 0 {
+			return
+		} else if left < before {
+			idle = 0
+		}
+	}
+}
+
 // failProtocol tells the peer which rule it broke (RFC 6455, section 7.1.7).
 func (c *Conn) failProtocol(e *ProtocolError) {
 	c.report(e)
 	c.mu.Lock()
+	if c.cause == nil {
+		c.cause = e
+	}
 	c.dropQueued()
-	if !c.closeQueued && c.writer.Supports(codec.OpClose) {
+	if !c.closeQueued {
 		c.queueClose(e.Code, fitReason(e.Reason))
 	}
 	c.beginClosing()
@@ -331,7 +384,7 @@ func (d *discard) Idle() {
 // conclude ends the connection: the writer, the transport, all who wait, and the
 // channels, in this order.
 func (c *Conn) conclude(err error) {
-	if n := c.discarding; n > 0 {
+	if n := c.discarding; n > 0 && !c.hasAbandoned() {
 		c.report(fmt.Errorf(errDiscardedFmt, n, leaveGrace))
 	}
 	event := c.settle(err)
@@ -351,12 +404,13 @@ func (c *Conn) conclude(err error) {
 	c.phase = StateClosed
 	c.event = event
 	c.stopTimers()
+	c.endMessages()
+	c.finished = true
+	c.watching.Store(true)
+	c.ended.raise()
+	c.publishLocked(time.Millisecond)
 	c.mu.Unlock()
 	c.logEnd(event)
-	close(c.ended)
-	close(c.messages)
-	c.finished.Store(true)
-	c.publish()
 }
 
 // settle decides how the connection ended (RFC 6455, section 7.1.5).
@@ -371,6 +425,9 @@ func (c *Conn) settle(err error) CloseEvent {
 			event.Err = c.cause
 		}
 		return event
+	}
+	if c.cause == nil && c.closeSent && !c.writer.Supports(codec.OpClose) {
+		return CloseEvent{Code: StatusNoStatusReceived, Clean: true}
 	}
 	if c.cause == nil {
 		c.cause = err
@@ -388,19 +445,25 @@ func (c *Conn) settle(err error) CloseEvent {
 	return event
 }
 
-// publish makes Closed ready if the application has received everything, and else
-// looks again later. No goroutine waits meanwhile, only a timer.
-func (c *Conn) publish() {
+// cameBack notes that the application came back to the channels: if nothing is left
+// for it to receive, it has dealt with all that was.
+func (c *Conn) cameBack() {
+	if !c.watching.Load() || len(c.messages) > 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.returned.raise()
 	c.publishLocked(time.Millisecond)
 }
 
+// publishLocked makes Closed ready if the application has received everything, and
+// else looks again later. No goroutine waits meanwhile, only a timer.
 func (c *Conn) publishLocked(again time.Duration) {
-	if c.published || !c.finished.Load() {
+	if c.published || !c.finished {
 		return
 	}
-	if len(c.messages) > 0 && !c.isAbandoned() {
+	if len(c.messages) > 0 && !c.abandoned.raised {
 		if c.publishTimer == nil {
 			c.publishTimer = time.AfterFunc(again, func() {
 				c.mu.Lock()
@@ -420,5 +483,7 @@ func (c *Conn) publishLocked(again time.Duration) {
 	}
 	c.closed <- c.event
 	close(c.closed)
-	close(c.errors)
+	if c.errors != nil {
+		close(c.errors)
+	}
 }

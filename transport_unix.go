@@ -23,7 +23,7 @@ type socketTransport struct {
 	reader     codec.Reader
 	readErr    error
 	readReady  func(fd uintptr) bool
-	output     []byte
+	head, body []byte
 	written    int
 	writeErr   error
 	writeReady func(fd uintptr) bool
@@ -79,10 +79,10 @@ func (t *socketTransport) readOnce(fd uintptr) bool {
 
 func (t *socketTransport) canTry() bool { return true }
 
-func (t *socketTransport) tryWrite(b []byte) (int, error) {
-	t.output, t.written, t.writeErr = b, 0, nil
+func (t *socketTransport) tryWrite(head, body []byte) (int, error) {
+	t.head, t.body, t.written, t.writeErr = head, body, 0, nil
 	err := t.raw.Write(t.writeReady)
-	t.output = nil
+	t.head, t.body = nil, nil
 	if err != nil {
 		return 0, err
 	}
@@ -91,19 +91,29 @@ func (t *socketTransport) tryWrite(b []byte) (int, error) {
 
 // writeOnce always reports that it is done: the rest is the write loop's.
 func (t *socketTransport) writeOnce(fd uintptr) bool {
+	if len(t.body) == 0 {
+		t.send(int(fd), t.head, 0)
+	} else if t.send(int(fd), t.head, sendMore) {
+		t.send(int(fd), t.body, 0)
+	}
+	return true
+}
+
+// send writes b, and reports whether it went out whole.
+func (t *socketTransport) send(fd int, b []byte, flags int) bool {
 	for {
-		n, err := syscall.Write(int(fd), t.output)
-		switch {
-		case err == syscall.EINTR:
+		n, err := syscall.SendmsgN(fd, b, nil, nil, flags|sendQuietly)
+		switch err {
+		case syscall.EINTR:
 			continue
-		case err == syscall.EAGAIN:
-			return true
-		case err != nil:
+		case syscall.EAGAIN:
+		case nil:
+			t.written += n
+			return n == len(b)
+		default:
 			t.writeErr = &net.OpError{Op: "write", Net: "tcp", Source: t.LocalAddr(), Addr: t.RemoteAddr(), Err: err}
-			return true
 		}
-		t.written = max(n, 0)
-		return true
+		return false
 	}
 }
 

@@ -15,15 +15,15 @@ const (
 	// connection does not keep others from the processor.
 	maxWrite = 64 << 10
 
-	// byReference is from which size on a payload of our own is written from where
-	// it lies, instead of being copied behind the frames before it.
-	byReference = 16 << 10
+	// byReference is from which size on a payload is written from where it lies,
+	// instead of being copied behind its header. Against copying it takes as much
+	// processor time at 64 KiB and 0.6 of it at 1 MiB (BenchmarkEcho).
+	byReference = 32 << 10
 )
 
 // A carry is what a direct write left over: bytes already encoded.
 type carry struct {
 	buffer *codec.Buffer
-	from   int
 	size   int // as counted in the budget
 }
 
@@ -123,13 +123,14 @@ func (c *Conn) send(ctx context.Context, f outFrame) error {
 // sendLate waits for room. It is called with the lock held, and releases it.
 func (c *Conn) sendLate(ctx context.Context, f outFrame) error {
 	w := c.budget.wait(len(f.Payload))
+	closing := c.closing.wait()
 	c.mu.Unlock()
 	var err error
 	select {
 	case <-w.granted:
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-c.closing:
+	case <-closing:
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,6 +152,8 @@ func (c *Conn) refuse(f *outFrame) error {
 		return c.closedError()
 	case c.writer != nil && !c.writer.Supports(f.Opcode):
 		return &UsageError{"Send", "the protocol version " + c.version + " has no such messages"}
+	case f.part && c.writer != nil && !c.writer.Supports(codec.OpContinuation):
+		return &UsageError{"SendFragment", "the protocol version " + c.version + " has no fragments"}
 	case c.parting && !f.part:
 		return &UsageError{"Send", "a message sent in fragments is not complete (RFC 6455, section 5.4)"}
 	}
@@ -202,46 +205,70 @@ func (c *Conn) kick() {
 // writeNow writes a frame as the writer, without waiting. What does not go out is
 // left to the write loop.
 func (c *Conn) writeNow(f codec.Frame) error {
-	out, n, err := c.tryFrame(f)
+	size := len(f.Payload)
+	left, err := c.tryFrame(f)
 	c.mu.Lock()
-	c.sent.count(1, len(f.Payload), 1)
+	c.sent.count(1, size, 1)
 	c.leaveWriter()
 	switch {
 	case err != nil:
 		c.failLocked(err)
 		err = c.closedError()
-	case n < len(out.Bytes):
-		c.carry = carry{buffer: out, from: n, size: len(out.Bytes) - n}
+	case left != nil:
+		c.carry = carry{buffer: left, size: len(left.Bytes)}
 		c.budget.take(c.carry.size)
-		out = nil
 	default:
 		c.written++
 	}
 	c.settleFlushes()
 	c.kick()
 	c.mu.Unlock()
-	if out != nil {
-		out.Release()
-	}
 	if err != nil {
 		c.freeReader(lingerTimeout)
 	}
 	return err
 }
 
-// tryFrame encodes a frame and writes what can be written of it without waiting.
-func (c *Conn) tryFrame(f codec.Frame) (out *codec.Buffer, n int, err error) {
+// tryFrame encodes a frame and writes what can be written of it without waiting;
+// left has the rest. A large payload is written from where it lies.
+func (c *Conn) tryFrame(f codec.Frame) (left *codec.Buffer, err error) {
 	transformed, err := c.transformOutgoing(&f)
-	out = codec.NewBuffer(len(f.Payload) + codec.MaxHeaderSize)
 	if err != nil {
-		return out, 0, err
+		return nil, err
 	}
-	out.Bytes = c.writer.AppendFrame(out.Bytes, f)
 	if transformed != nil {
-		transformed.Release()
+		defer transformed.Release()
 	}
-	n, err = c.transport.tryWrite(out.Bytes)
-	return out, n, err
+	var body []byte
+	size := len(f.Payload) + codec.MaxHeaderSize
+	if len(f.Payload) >= byReference {
+		size = codec.MaxHeaderSize
+	}
+	head := codec.NewBuffer(size)
+	ok := false
+	if len(f.Payload) >= byReference {
+		head.Bytes, ok = c.writer.AppendHeader(head.Bytes, f)
+		body = f.Payload
+	}
+	if !ok {
+		head.Bytes, body = c.writer.AppendFrame(head.Bytes, f), nil
+	}
+	n, err := c.transport.tryWrite(head.Bytes, body)
+	if err != nil || n == len(head.Bytes)+len(body) {
+		head.Release()
+		return nil, err
+	}
+	return leftOver(head, body, n), nil
+}
+
+// leftOver gives what is left of head and body after n bytes. It takes head.
+func leftOver(head *codec.Buffer, body []byte, n int) *codec.Buffer {
+	if n >= len(head.Bytes) {
+		n, head.Bytes = n-len(head.Bytes), head.Bytes[:0]
+		return head.Append(body[n:])
+	}
+	head.Bytes = head.Bytes[:copy(head.Bytes, head.Bytes[n:])]
+	return head.Append(body)
 }
 
 // writeLoop is the writer as long as there is something to write.
@@ -295,7 +322,7 @@ func (c *Conn) leaveWriter() {
 // writeAll writes the work and tells in how many writes.
 func (c *Conn) writeAll(w work) (writes int, err error) {
 	if w.carry.buffer != nil {
-		if err := c.write(net.Buffers{w.carry.buffer.Bytes[w.carry.from:]}); err != nil {
+		if err := c.write(net.Buffers{w.carry.buffer.Bytes}); err != nil {
 			return 0, err
 		}
 		writes++
@@ -372,18 +399,29 @@ func (p *packer) flush() error {
 	return err
 }
 
-// write writes within the timeout.
+// write writes within the timeout. The deadline is set and cleared under the lock,
+// as that which ends the connection is.
 func (c *Conn) write(buffers net.Buffers) error {
-	if c.writeTimeout > 0 {
-		if err := c.transport.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
-			return err
-		}
-		// The end of the connection sets a deadline too, which this may have undone.
-		if c.isBroken() {
-			return errAborted
-		}
+	if c.writeTimeout <= 0 {
+		return c.transport.write(buffers)
 	}
-	return c.transport.write(buffers)
+	if err := c.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+		return err
+	}
+	if err := c.transport.write(buffers); err != nil {
+		return err
+	}
+	return c.setWriteDeadline(time.Time{})
+}
+
+// setWriteDeadline sets a deadline unless the connection is over.
+func (c *Conn) setWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken {
+		return errAborted
+	}
+	return c.transport.setWriteDeadline(t)
 }
 
 // finishWork gives back what the work held.
@@ -413,8 +451,13 @@ func (c *Conn) finishWork(w work, writes int, err error) {
 		w.data.recycle()
 	}
 	c.settleFlushes()
+	mute := err == nil && c.closeSent && !c.writer.Supports(codec.OpClose)
 	c.mu.Unlock()
-	if err != nil {
+	if mute {
+		// The peer can not be told but by the end of the stream.
+		c.transport.closeWrite()
+	}
+	if err != nil || mute {
 		c.freeReader(lingerTimeout)
 	}
 }

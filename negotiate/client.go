@@ -1,8 +1,6 @@
 package negotiate
 
-import (
-	"net/http"
-)
+import "net/http"
 
 const sectionClient = "RFC 6455, section 4.1"
 
@@ -69,9 +67,6 @@ func Client(t *Target, key [16]byte, opts *ClientOptions) (*ClientHandshake, err
 		subprotocols: append([]string(nil), opts.Subprotocols...),
 		pending:      pending,
 		heads:        headReader{limit: opts.MaxHeaderBytes},
-	}
-	if h.heads.limit < 1 {
-		h.heads.limit = DefaultMaxHeaderBytes
 	}
 	encoded := encodeKey(key)
 	h.accept = acceptKey(string(encoded[:]))
@@ -174,6 +169,9 @@ func (h *ClientHandshake) check(response head) *ResponseError {
 	// handles the response per HTTP procedures" (item 1)
 	case response.status != http.StatusSwitchingProtocols:
 		return failed("the status of the response is not 101")
+	// HTTP/1.0 has no 101.
+	case response.minor < 1:
+		return failed("the response is HTTP/1.0")
 	// "If the response lacks an |Upgrade| header field or the |Upgrade| header
 	// field contains a value that is not an ASCII case-insensitive match for the
 	// value "websocket"" (item 2)

@@ -14,6 +14,7 @@ const DefaultMaxHeaderBytes = 64 << 10
 
 // A head is the status line and headers of a response.
 type head struct {
+	minor  int // of the HTTP version 1.x
 	status int
 	header http.Header
 }
@@ -37,7 +38,7 @@ var (
 //
 // Invariant: start <= line <= scanned <= len(b) of the last call.
 type headReader struct {
-	limit   int // on all heads together
+	limit   int // on all heads together; DefaultMaxHeaderBytes if less than 1
 	start   int // of the head looked for
 	line    int // start of the line looked at
 	scanned int // no line ends before it, from line on
@@ -73,17 +74,21 @@ func (r *headReader) scan(b []byte) (end int, f *fault) {
 	if !prefixOf(b[r.start:], "HTTP/1.") {
 		return 0, faultNoHTTP
 	}
+	limit := r.limit
+	if limit < 1 {
+		limit = DefaultMaxHeaderBytes
+	}
 	for {
 		i := bytes.IndexByte(b[r.scanned:], '\n')
 		if i < 0 {
 			r.scanned = len(b)
-			if len(b) >= r.limit {
+			if len(b) >= limit {
 				return 0, faultTooBig
 			}
 			return 0, nil
 		}
 		end = r.scanned + i + 1
-		if end > r.limit {
+		if end > limit {
 			return 0, faultTooBig
 		}
 		// A lone LF may end a line for one reader and not for the next.
@@ -106,7 +111,7 @@ func prefixOf(b []byte, prefix string) bool {
 // parseHead reads a whole head, the blank line included.
 func parseHead(s string) (head, *fault) {
 	line, fields, _ := strings.Cut(s, "\r\n")
-	status, ok := consumeStatus(line)
+	minor, status, ok := consumeStatus(line)
 	if !ok {
 		return head{}, faultStatus
 	}
@@ -114,24 +119,25 @@ func parseHead(s string) (head, *fault) {
 	if !ok {
 		return head{}, faultField
 	}
-	return head{status, header}, nil
+	return head{minor, status, header}, nil
 }
 
 // consumeStatus reads a status line: "HTTP-version SP status-code SP [
 // reason-phrase ]" (RFC 9112, section 4). The space before a reason that is
 // empty is often left out.
-func consumeStatus(line string) (status int, ok bool) {
-	if len(line) < len("HTTP/1.1 101") || line[:7] != "HTTP/1." || line[7] < '0' || line[7] > '9' || line[8] != ' ' {
-		return 0, false
+func consumeStatus(line string) (minor, status int, ok bool) {
+	if len(line) < len("HTTP/1.1 101") || line[:7] != "HTTP/1." || !isDigit(line[7]) || line[8] != ' ' {
+		return 0, 0, false
 	}
-	for _, c := range []byte(line[9:12]) {
-		if c < '0' || c > '9' {
-			return 0, false
+	for i := 9; i < 12; i++ {
+		if !isDigit(line[i]) {
+			return 0, 0, false
 		}
-		status = status*10 + int(c-'0')
+		status = status*10 + int(line[i]-'0')
 	}
 	reason := line[12:]
-	return status, status >= 100 && (reason == "" || reason[0] == ' ' && validValue(reason))
+	ok = status >= 100 && (reason == "" || reason[0] == ' ' && validValue(reason))
+	return int(line[7] - '0'), status, ok
 }
 
 // consumeFields reads header lines, up to a blank one or to the end. Lines

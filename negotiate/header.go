@@ -122,7 +122,7 @@ func isHostByte(c byte) bool {
 	case '-', '.', '_', '~', '%', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '=', ':', '[', ']':
 		return true
 	}
-	return '0' <= c && c <= '9' || 'a' <= lower(c) && lower(c) <= 'z'
+	return isDigit(c) || 'a' <= lower(c) && lower(c) <= 'z'
 }
 
 // hasPrefixFold is strings.HasPrefix in any ASCII case.

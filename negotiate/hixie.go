@@ -143,7 +143,7 @@ func hixieNumber(key string) (number uint32, ok bool) {
 		switch c := key[i]; {
 		case c == ' ':
 			spaces++
-		case '0' <= c && c <= '9':
+		case isDigit(c):
 			digits = true
 			product = product*10 + uint64(c-'0')
 		}

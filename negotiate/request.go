@@ -62,7 +62,7 @@ func requestVersion(r *http.Request, opts *ServerOptions) (string, *Error) {
 	// "The |Sec-WebSocket-Version| header field MUST NOT appear more than once
 	// in an HTTP request" (RFC 6455, section 11.3.5)
 	case len(versions) > 1:
-		return "", badRequest("RFC 6455, section 11.3.5", "Sec-WebSocket-Version occurs more than once")
+		return "", upgradeRequired(opts, "RFC 6455, section 11.3.5", "Sec-WebSocket-Version occurs more than once")
 	case len(versions) == 1:
 		return hybiVersion(versions[0], opts)
 	case !opts.AllowDrafts || has(r, "Sec-Websocket-Key"):

@@ -10,9 +10,7 @@ const MaxSubprotocols = 64
 // "_" / "`" / "|" / "~" / DIGIT / ALPHA" (RFC 9110, section 5.6.2)
 var tokenBytes = func() (table [256]bool) {
 	for c := range table {
-		digit := '0' <= c && c <= '9'
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80
-		table[c] = digit || letter
+		table[c] = '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 	}
 	for _, c := range []byte("!#$%&'*+-.^_`|~") {
 		table[c] = true
@@ -111,6 +109,8 @@ func trimSpace(s string) string {
 	}
 	return s
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 

@@ -1,10 +1,8 @@
 package negotiate
 
 import (
-	"bytes"
 	"encoding/base64"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -43,11 +41,13 @@ type URLError struct {
 // Error gives reason and section on one line.
 func (e *URLError) Error() string { return "negotiate: URL: " + withSection(e.Reason, e.Section) }
 
-// ParseURL reads a ws or wss URL; http and https are taken for them. A name
-// that is not ASCII is converted as net/http does (IDNA, lookup profile). User
+// ParseURL reads a ws or wss URL; http and https are taken for them. User
 // information becomes an Authorization header of [Client]. It returns a
 // [*URLError] for other schemes, a fragment, and a host or port that is
 // missing or malformed.
+//
+// A host that is not ASCII is refused too: convert it first, with
+// golang.org/x/net/idna and its Lookup.ToASCII, and use [NewTarget].
 func ParseURL(raw string) (*Target, error) {
 	// "Fragment identifiers are meaningless in the context of WebSocket URIs and
 	// MUST NOT be used on these URIs" (RFC 6455, section 3), nor may an empty
@@ -175,30 +175,15 @@ func asciiHost(host string) (name, zone string, err error) {
 		}
 		return ip.WithZone("").String(), zone, nil
 	}
+	// The standard library keeps its tables of IDNA to itself, and half a
+	// conversion would lead to another host.
 	if !isASCII(host) {
-		host = punycode(host)
+		return "", "", &URLError{"RFC 5890, section 2.3.2.1", "the host is not ASCII: give it as xn--..., such as from golang.org/x/net/idna"}
 	}
 	if !validHost(host) || strings.ContainsAny(host, "%[]") {
 		return "", "", malformed
 	}
 	return host, "", nil
-}
-
-// punycode returns the ASCII form of an international name, "" if it has none.
-// The standard library has the tables for it, but only lets them out in the
-// Host header of a request that it writes.
-func punycode(host string) string {
-	var b bytes.Buffer
-	r := http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}, Host: host}
-	if r.Write(&b) != nil {
-		return ""
-	}
-	_, ascii, _ := strings.Cut(b.String(), "\r\nHost: ")
-	ascii, _, _ = strings.Cut(ascii, "\r\n")
-	if !isASCII(ascii) {
-		return ""
-	}
-	return ascii
 }
 
 func isASCII(s string) bool {

@@ -1,0 +1,135 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+	"github.com/chanws/websocket/negotiate"
+)
+
+// AcceptConn accepts a WebSocket on a network connection that no HTTP server is in
+// charge of: a plain one, TLS, a pipe. It reads the request itself, within
+// MaxHandshakeSize and HandshakeTimeout, answers one that is not right, and closes
+// the connection then; the error is a [*HandshakeError], and the request is returned
+// if it could be read. ctx bounds the call alone.
+func AcceptConn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *http.Request, error) {
+	if ctx == nil {
+		return nil, nil, &UsageError{"AcceptConn", errNilContext}
+	}
+	if opts == nil {
+		opts = new(AcceptOptions)
+	}
+	timeout := positive(opts.HandshakeTimeout, DefaultHandshakeTimeout)
+	c.SetDeadline(time.Now().Add(timeout))
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(past) })
+	conn, request, err := acceptOn(ctx, c, opts, timeout)
+	if !stop() {
+		if conn != nil {
+			conn.Abort()
+		}
+		err = &HandshakeError{Reason: "interrupted", Err: contextError(ctx)}
+	}
+	if err != nil {
+		c.Close()
+		return nil, request, err
+	}
+	return conn, request, nil
+}
+
+func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions, timeout time.Duration) (*Conn, *http.Request, error) {
+	if secure, ok := c.(*tls.Conn); ok {
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return nil, nil, &HandshakeError{Reason: "TLS", Err: err}
+		}
+	}
+	head, rest, err := readHead(c, positive(opts.MaxHandshakeSize, negotiate.DefaultMaxHeaderBytes))
+	if err != nil {
+		return nil, nil, refuseConn(c, err)
+	}
+	request, err := readRequest(c, head)
+	if err != nil {
+		return nil, nil, refuseConn(c, err)
+	}
+	agreed, err := agree(request, opts)
+	if err != nil {
+		return nil, request, refuseConn(c, err)
+	}
+	conn := newConn(opts.settings())
+	conn.requestHead = head
+	a := accepting{conn, c, agreed, opts.negotiation().URL(request).String(), timeout}
+	if err := a.begin(rest); err != nil {
+		return nil, request, err
+	}
+	return conn, request, nil
+}
+
+// readHead reads up to the blank line that ends the head of a request.
+func readHead(c net.Conn, limit int) (head, rest []byte, err error) {
+	buffer := codec.NewBuffer(min(limit, 4<<10))
+	defer func() { buffer.Release() }()
+	for {
+		if len(buffer.Bytes) >= limit {
+			return nil, nil, &negotiate.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the head of the request is too long"}
+		}
+		if len(buffer.Bytes) == cap(buffer.Bytes) {
+			buffer = buffer.Grow(2 * cap(buffer.Bytes))
+		}
+		n, err := c.Read(buffer.Bytes[len(buffer.Bytes):min(limit, cap(buffer.Bytes))])
+		from := max(len(buffer.Bytes)-3, 0)
+		buffer.Bytes = buffer.Bytes[:len(buffer.Bytes)+n]
+		if i := bytes.Index(buffer.Bytes[from:], []byte("\r\n\r\n")); i >= 0 {
+			end := from + i + 4
+			return bytes.Clone(buffer.Bytes[:end]), bytes.Clone(buffer.Bytes[end:]), nil
+		}
+		if err != nil {
+			return nil, nil, headError(err, len(buffer.Bytes))
+		}
+	}
+}
+
+// headError says how the head of a request came to no end. Who has sent nothing
+// gets no answer.
+func headError(err error, received int) error {
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &negotiate.Error{Status: http.StatusRequestTimeout, Reason: "the request took too long", Err: err}
+	case err == io.EOF && received > 0:
+		return &negotiate.Error{Status: http.StatusBadRequest, Reason: "the request ends within its head", Err: io.ErrUnexpectedEOF}
+	}
+	return &HandshakeError{Reason: "the request could not be read", Err: err}
+}
+
+// readRequest makes the request of its head.
+func readRequest(c net.Conn, head []byte) (*http.Request, error) {
+	request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+	if err != nil {
+		return nil, &negotiate.Error{Status: http.StatusBadRequest, Section: "RFC 9112, section 3", Reason: "malformed request", Err: err}
+	}
+	request.Body = http.NoBody
+	request.RemoteAddr = c.RemoteAddr().String()
+	if secure, ok := c.(*tls.Conn); ok {
+		state := secure.ConnectionState()
+		request.TLS = &state
+	}
+	return request, nil
+}
+
+// refuseConn answers a request that is not right.
+func refuseConn(c net.Conn, err error) error {
+	if failed, ok := err.(*HandshakeError); ok {
+		return failed
+	}
+	refused := refusalOf(err)
+	c.SetDeadline(time.Now().Add(lingerTimeout))
+	c.Write(negotiate.AppendError(nil, refused))
+	return refusedError(refused)
+}

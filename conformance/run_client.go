@@ -1,0 +1,223 @@
+package conformance
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// ClientSuite tests clients: they connect, ask how many cases there are, run
+// each of them, and ask for the report. Its paths are those that clients of the
+// public suite already know:
+//
+//	/getCaseCount                   a message with the number of cases
+//	/getCaseInfo?case=N             a message with the case's ID and description, as JSON
+//	/runCase?case=N&agent=X         case N: the client echoes until the connection ends
+//	/getCaseStatus?case=N&agent=X   a message with the case's verdict, as JSON
+//	/updateReports?agent=X          the client has done what it wanted to do
+//
+// Cases are numbered from 1 in the order of the selection.
+type ClientSuite struct {
+	cases    []Case
+	options  Options
+	reported func(agent string)
+
+	mu     sync.Mutex
+	agents []*clientAgent
+}
+
+// clientAgent is one client by the name it gave.
+type clientAgent struct {
+	name    string
+	started time.Time
+	latest  time.Time
+	results map[int]Result
+	keys    map[string]int
+	streams map[int]*streamVisit
+}
+
+// NewClientSuite prepares a suite for clients. reported is called whenever an
+// agent has asked for its report; nil is allowed.
+func NewClientSuite(cases []Case, o Options, reported func(agent string)) *ClientSuite {
+	if reported == nil {
+		reported = func(string) {}
+	}
+	return &ClientSuite{cases: cases, options: o.filled(), reported: reported}
+}
+
+// Serve accepts clients until the context ends, and returns when the last of
+// its connections is done.
+func (c *ClientSuite) Serve(ctx context.Context, ln net.Listener) error {
+	if c.options.TLS != nil {
+		ln = tls.NewListener(ln, c.options.TLS)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
+	defer stop()
+	var connections sync.WaitGroup
+	defer connections.Wait()
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			if ctx.Err() != nil && errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("conformance: %w", err)
+		}
+		connections.Go(func() { c.serve(ctx, conn) })
+	}
+}
+
+// serve answers one connection.
+func (c *ClientSuite) serve(ctx context.Context, conn net.Conn) {
+	s := newSession(Client, conn, c.options)
+	closeAtEnd := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer closeAtEnd()
+	if err := conn.SetDeadline(time.Now().Add(c.options.Timeouts.Light)); err != nil {
+		s.log.remark("setting the deadline: %v", err)
+	}
+	head, err := readHead(s.reader)
+	if err != nil {
+		_ = conn.Close()
+		return
+	}
+	s.asked = head
+	u, err := url.ParseRequestURI(head.target())
+	if err != nil {
+		c.refuse(s)
+		return
+	}
+	c.route(ctx, s, u)
+}
+
+func (c *ClientSuite) route(ctx context.Context, s *session, u *url.URL) {
+	agent := u.Query().Get("agent")
+	number, err := strconv.Atoi(u.Query().Get("case"))
+	known := err == nil && number >= 1 && number <= len(c.cases)
+	if !known {
+		number = 0
+	}
+	switch {
+	case isStream(u.Path):
+		c.routeStream(ctx, s, u, agent, number-1)
+	case u.Path == "/getCaseCount":
+		c.tell(s, strconv.Itoa(len(c.cases)))
+	case u.Path == "/updateReports":
+		c.tell(s, "")
+		c.reported(agent)
+	case u.Path == "/runCase" && known:
+		c.runCase(ctx, s, agent, number-1)
+	case u.Path == "/getCaseInfo" && known:
+		c.tell(s, asJSON(map[string]string{"id": c.cases[number-1].ID, "description": c.cases[number-1].Title}))
+	case u.Path == "/getCaseStatus" && known:
+		c.tell(s, asJSON(map[string]string{"behavior": c.status(agent, number-1)}))
+	default:
+		c.refuse(s)
+	}
+}
+
+func asJSON(v map[string]string) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "{}"
+	}
+	return string(b)
+}
+
+// tell opens the connection, sends one message unless it is empty, and closes.
+func (c *ClientSuite) tell(s *session, message string) {
+	defer s.close()
+	if f := s.openToClient(opening{}); f != nil {
+		return
+	}
+	if message != "" {
+		s.send(0, text(message))
+	}
+	s.finish()
+}
+
+func (c *ClientSuite) refuse(s *session) {
+	s.write([]byte("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+	_ = s.conn.Close()
+}
+
+func (c *ClientSuite) runCase(ctx context.Context, s *session, agent string, i int) {
+	one := c.cases[i]
+	ctx, cancel := context.WithTimeout(ctx, c.options.limit(one))
+	defer cancel()
+	c.mu.Lock()
+	a := c.agent(agent)
+	a.keys[s.asked.get("Sec-WebSocket-Key")]++
+	s.before = map[string]int{s.asked.get("Sec-WebSocket-Key"): a.keys[s.asked.get("Sec-WebSocket-Key")]}
+	c.mu.Unlock()
+	s.begin(ctx, one, c.options)
+	c.record(agent, i, s.run(one))
+}
+
+// record keeps a result; of a case run twice, the last.
+func (c *ClientSuite) record(agent string, i int, r Result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.agent(agent)
+	a.results[i], a.latest = r, time.Now()
+	if c.options.Progress != nil {
+		c.options.Progress(len(a.results), len(c.cases), r)
+	}
+}
+
+// agent returns the agent of that name. The lock is held.
+func (c *ClientSuite) agent(name string) *clientAgent {
+	if name == "" {
+		name = "client"
+	}
+	i := slices.IndexFunc(c.agents, func(a *clientAgent) bool { return a.name == name })
+	if i < 0 {
+		i = len(c.agents)
+		c.agents = append(c.agents, &clientAgent{
+			name: name, started: time.Now(), latest: time.Now(), results: make(map[int]Result), keys: make(map[string]int),
+		})
+	}
+	return c.agents[i]
+}
+
+// status words a verdict as the public suite does.
+func (c *ClientSuite) status(agent string, i int) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.agent(agent).results[i]
+	if !ok {
+		return "MISSING"
+	}
+	return map[Verdict]string{
+		Pass: "OK", NotStrict: "NON-STRICT", Informational: "INFORMATIONAL",
+		Unimplemented: "UNIMPLEMENTED", Undecided: "FAILED", Fail: "FAILED",
+	}[r.Verdict]
+}
+
+// Report returns what is known of every agent so far. A case that an agent
+// never asked for is undecided.
+func (c *ClientSuite) Report() Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var report Report
+	for _, a := range c.agents {
+		agent := &Agent{Name: a.name, Role: Client.String(), Started: a.started, Elapsed: a.latest.Sub(a.started), Seed: c.options.Seed}
+		for i, one := range c.cases {
+			r, ok := a.results[i]
+			if !ok {
+				r = Result{ID: one.ID, Group: one.Group, Title: one.Title, Rule: one.Rule, Steps: one.Steps(),
+					Verdict: Undecided, Reason: "the client did not ask for this case, or is not done with it"}
+			}
+			agent.Results = append(agent.Results, r)
+		}
+		report.Agents = append(report.Agents, agent)
+	}
+	return report
+}

@@ -1,0 +1,63 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"net/http"
+)
+
+// Request is the request that a server accepted; nil for a client. With [Handler]
+// it is the request itself, with its context and path values. After [Accept] it is
+// a copy of the head, made when it is first asked for: an idle connection should
+// not hold on to what net/http had allocated. It must not be changed.
+func (c *Conn) Request() *http.Request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.request == nil && c.requestHead != nil {
+		c.request = c.unpackRequest()
+	}
+	return c.request
+}
+
+// keepRequest keeps the request itself, where the handler holds on to it anyway.
+func (c *Conn) keepRequest(r *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.request, c.requestHead = r, nil
+}
+
+// packRequest gives the head of a request in the bytes of HTTP/1.1.
+func packRequest(r *http.Request) []byte {
+	size := len(r.Method) + len(r.RequestURI) + len(r.Host) + 32
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value) + 4
+		}
+	}
+	head := append(make([]byte, 0, size), r.Method...)
+	head = append(append(head, ' '), r.RequestURI...)
+	head = append(append(append(head, " HTTP/1.1\r\nHost: "...), r.Host...), "\r\n"...)
+	for name, values := range r.Header {
+		for _, value := range values {
+			head = append(append(append(append(head, name...), ": "...), value...), "\r\n"...)
+		}
+	}
+	return append(head, "\r\n"...)
+}
+
+// unpackRequest reads what packRequest wrote.
+func (c *Conn) unpackRequest() *http.Request {
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(c.requestHead)))
+	if err != nil {
+		return nil
+	}
+	r.RemoteAddr = c.transport.remoteAddr().String()
+	if t, ok := c.transport.(*connTransport); ok {
+		if secure, ok := t.Conn.(*tls.Conn); ok {
+			state := secure.ConnectionState()
+			r.TLS = &state
+		}
+	}
+	return r
+}

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package websocket
+
+const (
+	sendMore    = 0
+	sendQuietly = 0
+)
