@@ -38,7 +38,7 @@ type answer struct {
 	Addr       string        // where a server listens
 	CPU        time.Duration // user and system, of the whole process so far
 	Allocs     uint64        // heap objects allocated so far
-	Busy       uint64        // bytes of heap alive at the last collection, and of stacks
+	Busy       uint64        // bytes of heap and stacks in use under load, pools included; at the end
 	Count      uint64        // what a client has done so far
 	RSS        uint64        // resident bytes
 	Live       uint64        // bytes of heap in use and of stacks, after a collection
