@@ -68,6 +68,7 @@ func answerQuestions(w *wire, o *order, first answer, start, stop func() error, 
 			}
 		case askEnd:
 			a, err = account(count)
+		case askBusy:
 			pprof.StopCPUProfile()
 			a.Busy = busyMemory()
 		case askStart:

@@ -19,7 +19,7 @@ type peerResult struct {
 	Reference bool               `json:"reference,omitempty"`
 	Metrics   map[string]summary `json:"metrics,omitempty"`
 	Failures  []string           `json:"failures,omitempty"`
-	runs      []values // of each round; nil where it failed
+	runs      []values           // of each round; nil where it failed
 }
 
 func newResult(s *scenario) *result { return &result{Scenario: *s, Metrics: s.metrics()} }
