@@ -27,7 +27,9 @@ type flush struct {
 // for the peer's, at most for the CloseTimeout of the options or until ctx ends;
 // then it ends the connection without. Messages that come meanwhile are delivered
 // if the application goes on to receive; if it does not, as when the goroutine that
-// would is the one that is here, they are discarded.
+// would is the one that is here, they are discarded after a quarter of a second. A
+// select loop that wants every last message calls "go c.Close(...)" and goes on until
+// Closed.
 //
 // StatusNoStatusReceived with an empty reason sends a close frame without a code.
 //
@@ -76,9 +78,24 @@ func (c *Conn) outcome() error {
 
 // Abort ends the connection at once, without a closing handshake. What is queued is
 // not sent, and what has been received and not been taken from Messages need not be
-// taken: Closed is ready soon. It does not wait and may be called at any time, any
+// taken: Closed is ready soon. Where the peer's close frame has been received, the
+// answer to it may still go out. It does not wait and may be called at any time, any
 // number of times.
-func (c *Conn) Abort() { c.abandon(errAborted) }
+func (c *Conn) Abort() {
+	c.mu.Lock()
+	if !c.closeReceived || c.broken {
+		c.mu.Unlock()
+		c.abandon(errAborted)
+		return
+	}
+	// Messages is closed before the answer goes out, so that the application can
+	// answer what came before. To end the loop over it and then to abort is no
+	// reason to leave the peer without.
+	defer c.mu.Unlock()
+	c.returned.raise()
+	c.limitClosing(answerGrace)
+	c.abandonReceived()
+}
 
 // contextEnded ends the connection with the context of its options.
 func (c *Conn) contextEnded() {
@@ -130,11 +147,17 @@ func (c *Conn) queueClose(code StatusCode, reason string) {
 	c.queued++
 }
 
-// limitClosing ends the connection if it has not ended by itself in time.
+// limitClosing ends the connection if it has not ended by itself in time. The
+// shortest limit counts.
 func (c *Conn) limitClosing(timeout time.Duration) {
+	by := time.Now().Add(timeout)
 	if c.closeTimer != nil {
-		return
+		if !by.Before(c.closeBy) {
+			return
+		}
+		c.closeTimer.Stop()
 	}
+	c.closeBy = by
 	c.closeTimer = time.AfterFunc(timeout, func() {
 		c.fail(&TimeoutError{"close frame from the peer", timeout}, 0)
 	})

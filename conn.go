@@ -105,6 +105,7 @@ type state struct {
 	cancelConnect context.CancelFunc
 	stopContext   func() bool
 	closeTimer    *time.Timer
+	closeBy       time.Time // when closeTimer ends the connection
 	keepalive     *time.Timer
 	abandonTimer  *time.Timer
 	publishTimer  *time.Timer
@@ -205,7 +206,9 @@ func (c *Conn) Opened() <-chan struct{} {
 }
 
 // Messages gives the messages received, in order, and is closed after the last
-// one. A connection whose messages are not received stops reading.
+// one. A connection whose messages are not received stops reading, once as many are
+// buffered as the options allow: then it does not learn that the peer has closed or
+// is gone either, until the application goes on, or calls Close or Abort.
 func (c *Conn) Messages() <-chan Message {
 	c.cameBack()
 	return c.messages
@@ -224,7 +227,8 @@ func (c *Conn) Errors() <-chan error {
 // last message has been received from Messages, so that a select that sees both
 // ready loses nothing; or after the application has given the rest up: by Abort, by
 // a Close whose context ended, by the end of the context in the options, or by not
-// receiving for the close timeout after the connection was gone.
+// receiving for the close timeout after the connection was gone. Waiting for Closed
+// alone is not enough on a connection that may receive messages: see [Conn.Messages].
 func (c *Conn) Closed() <-chan CloseEvent {
 	c.cameBack()
 	return c.closed

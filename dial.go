@@ -12,6 +12,8 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -37,14 +39,43 @@ type DialOptions struct {
 	// otherwise; RootCAs has the authorities to trust. Default: as crypto/tls.
 	TLSConfig *tls.Config
 	// NetDialContext makes the network connection, instead of a [net.Dialer] with
-	// its "happy eyeballs". network is "tcp", address host and port. It may go
-	// anywhere, such as to a unix socket.
+	// its "happy eyeballs". network is "tcp", address host and port, those of the
+	// proxy where there is one. It may go anywhere, such as to a unix socket; then
+	// Proxy should be [NoProxy].
 	NetDialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Proxy chooses the proxy for a request, as in [http.Transport]; a nil URL means
+	// none. The request has the URL as http:// or https://, without user. The
+	// schemes are http and https (CONNECT, for ws:// as for wss://: a proxy may
+	// have to be told to allow it for other ports than 443), and socks5 and socks5h,
+	// which are the same here: names are looked up by the proxy. user:password@ in
+	// the URL is for the proxy. RemoteAddr is the proxy's then. Errors are in a
+	// [*ProxyError]. Default: [http.ProxyFromEnvironment], which reads HTTP_PROXY
+	// (for ws://), HTTPS_PROXY (for wss://) and NO_PROXY, once in the life of a
+	// process, and spares localhost; [NoProxy] is none at all.
+	Proxy func(*http.Request) (*url.URL, error)
+	// ProxyHeader has headers of your own for the CONNECT, such as a
+	// Proxy-Authorization that stands for user and password of the proxy's URL.
+	ProxyHeader http.Header
+	// ProxyTLSConfig is for https:// proxies, as TLSConfig is for the server.
+	ProxyTLSConfig *tls.Config
+	// MaxRedirects is how many redirects (301, 302, 303, 307, 308) are followed,
+	// from 0 to 10. Never from wss to ws, nor in a circle; a [*RedirectError] says
+	// so. What is for one host does not go to another, or to another port:
+	// Authorization, Cookie and Proxy-Authorization in Header, the user information
+	// of the URL, and Host. Other headers and the TLSConfig go everywhere, and who
+	// redirects may choose any address that can be reached from here. Default: 0,
+	// a redirect is a refusal.
+	MaxRedirects int
+	// Jar gives the cookies to send, behind those in Header, and stores those of
+	// every response, refusals and redirects included. It knows ws:// as http://,
+	// and wss:// as https://. Default: none.
+	Jar http.CookieJar
 	// HandshakeTimeout bounds all from the look-up of the name to the end of the
-	// opening handshake. Default: 30 s; below 0 there is none.
+	// opening handshake, with proxies and redirects. Default: 30 s; below 0 there
+	// is none.
 	HandshakeTimeout time.Duration
-	// MaxHandshakeSize is the most bytes that the head of the response may have.
-	// Default: 64 KiB.
+	// MaxHandshakeSize is the most bytes that the head of a response may have, the
+	// server's or the proxy's. Default: 64 KiB.
 	MaxHandshakeSize int
 
 	// MaxMessageSize is the most bytes a received message may have, after
@@ -149,36 +180,73 @@ func Open(url string, opts *DialOptions) *Conn {
 	return c
 }
 
-// A dialing is one attempt to open a connection.
+// A dialing is one attempt to open a connection, redirects included.
 type dialing struct {
 	opts    *DialOptions
 	target  *negotiate.Target
 	request *negotiate.ClientHandshake
+
+	// What goes to the target: that of opts, until a redirect leads elsewhere.
+	header  http.Header
+	host    string
+	user    *url.Userinfo // known where redirects are followed
+	visited []string      // requests made
 }
 
 // newDialing checks what can be checked before there is a network.
-func newDialing(url string, opts *DialOptions) (*dialing, error) {
-	d := &dialing{opts: opts}
+func newDialing(address string, opts *DialOptions) (*dialing, error) {
 	if opts == nil {
-		d.opts = new(DialOptions)
+		opts = new(DialOptions)
 	}
-	var err error
-	if d.target, err = negotiate.ParseURL(url); err != nil {
+	d := &dialing{opts: opts, header: opts.Header, host: opts.Host}
+	target, err := negotiate.ParseURL(address)
+	if err != nil {
 		return d, &UsageError{"url", err.Error()}
+	}
+	if opts.MaxRedirects < 0 || opts.MaxRedirects > maxRedirects {
+		return d, &UsageError{"MaxRedirects", "not from 0 to 10"}
+	}
+	if opts.MaxRedirects > 0 {
+		if u, err := url.Parse(address); err == nil {
+			d.user = u.User
+		}
+	}
+	if opts.ProxyHeader != nil {
+		if _, err := negotiate.AppendConnect(nil, "proxy.invalid:1", opts.ProxyHeader, nil); err != nil {
+			return d, &UsageError{"ProxyHeader", err.Error()}
+		}
+	}
+	if err := d.aim(target); err != nil {
+		return d, &UsageError{"DialOptions", err.Error()}
+	}
+	return d, nil
+}
+
+// errVisited is returned by aim for a request that was made before.
+var errVisited = errors.New("websocket: visited")
+
+// aim prepares the request to the target.
+func (d *dialing) aim(target *negotiate.Target) (err error) {
+	header := d.withCookies(d.header, target)
+	if d.opts.MaxRedirects > 0 {
+		// A cookie set by the redirect makes another request of it.
+		visit := target.URL.String() + "\n" + header.Get("Cookie")
+		if slices.Contains(d.visited, visit) {
+			return errVisited
+		}
+		d.visited = append(d.visited, visit)
 	}
 	var key [16]byte
 	rand.Read(key[:])
-	d.request, err = negotiate.Client(d.target, key, &negotiate.ClientOptions{
-		Header:         d.opts.Header,
-		Host:           d.opts.Host,
+	d.target = target
+	d.request, err = negotiate.Client(target, key, &negotiate.ClientOptions{
+		Header:         header,
+		Host:           d.host,
 		Subprotocols:   d.opts.Subprotocols,
 		Extensions:     d.opts.Extensions,
 		MaxHeaderBytes: d.opts.MaxHandshakeSize,
 	})
-	if err != nil {
-		return d, &UsageError{"DialOptions", err.Error()}
-	}
-	return d, nil
+	return err
 }
 
 // handshake connects, and completes the opening handshake for c.
@@ -193,10 +261,13 @@ func (d *dialing) handshake(ctx context.Context, c *Conn) (*handshake, error) {
 		defer cancel()
 	}
 	h, err := d.attempt(ctx, c)
+	for err == errRedirected {
+		h, err = d.attempt(ctx, c)
+	}
 	if err == nil {
 		return h, nil
 	}
-	if ctx.Err() != nil {
+	if interrupted(ctx) {
 		// What the interruption looked like to the network is of no interest.
 		return nil, &HandshakeError{Reason: "interrupted", Err: contextError(ctx)}
 	}
@@ -205,6 +276,15 @@ func (d *dialing) handshake(ctx context.Context, c *Conn) (*handshake, error) {
 		err = &HandshakeError{Err: err}
 	}
 	return nil, err
+}
+
+// interrupted reports whether ctx has ended. The network has timers of its own for
+// the same deadline, and they may be the first to tell.
+func interrupted(ctx context.Context) bool {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 // contextError matches ctx's error and its cause with errors.Is.
@@ -220,13 +300,13 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(past) })
-	rest, err := d.exchange(conn)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
+	var rest []byte
+	err = within(ctx, conn, func() (err error) {
+		rest, err = d.exchange(conn)
+		return err
+	})
 	if err != nil {
-		conn.Close()
+		d.request.Pipeline.Close()
 		return nil, err
 	}
 	return &handshake{
@@ -246,36 +326,35 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 	}, nil
 }
 
-// connect makes the network connection, with TLS where the URL says so.
-func (d *dialing) connect(ctx context.Context) (net.Conn, error) {
-	dial := d.opts.NetDialContext
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
+// within runs one step of the handshake on conn, and interrupts it when ctx ends.
+// conn is closed if the step fails.
+func within(ctx context.Context, conn net.Conn, step func() error) error {
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(past) })
+	err := step()
+	if !stop() && err == nil {
+		err = ctx.Err()
 	}
-	conn, err := dial(ctx, "tcp", d.target.Address)
+	if err != nil {
+		conn.Close()
+	}
+	return err
+}
+
+// connect makes the connection to the server, with TLS where the URL says so.
+func (d *dialing) connect(ctx context.Context) (net.Conn, error) {
+	conn, err := d.reach(ctx)
 	if err != nil || !d.target.Secure {
 		return conn, err
 	}
-	secure := tls.Client(conn, d.tlsConfig())
-	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return secure, nil
+	return secure(ctx, conn, d.opts.TLSConfig, d.target.ServerName)
 }
 
-func (d *dialing) tlsConfig() *tls.Config {
-	config := new(tls.Config)
-	if d.opts.TLSConfig != nil {
-		config = d.opts.TLSConfig.Clone()
+// dialNetwork makes the network connection, to the server or to a proxy.
+func (d *dialing) dialNetwork(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.opts.NetDialContext != nil {
+		return d.opts.NetDialContext(ctx, network, address)
 	}
-	if config.ServerName == "" {
-		config.ServerName = d.target.ServerName
-	}
-	if config.NextProtos == nil {
-		config.NextProtos = []string{"http/1.1"}
-	}
-	return config
+	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
 // exchange sends the request and reads the response; what came behind it is rest.
@@ -285,35 +364,50 @@ func (d *dialing) exchange(conn net.Conn) (rest []byte, err error) {
 	if _, err := conn.Write(d.request.AppendRequest(buffer.Bytes)); err != nil {
 		return nil, err
 	}
-	for {
-		if len(buffer.Bytes) == cap(buffer.Bytes) {
-			buffer = buffer.Grow(2 * cap(buffer.Bytes))
+	buffer, n, err := readHead(conn, buffer, d.request.Consume)
+	var response *negotiate.ResponseError
+	switch {
+	case err == nil:
+		d.keepCookies(d.request.Header)
+		return append([]byte(nil), buffer.Bytes[n:]...), nil
+	case err == io.EOF:
+		return nil, &HandshakeError{Reason: "connection ended within the response", Err: io.ErrUnexpectedEOF, protocol: len(buffer.Bytes) > 0}
+	case !errors.As(err, &response):
+		return nil, err
+	}
+	d.keepCookies(response.Header)
+	if d.opts.MaxRedirects > 0 && redirects(response) {
+		if err = d.redirect(response); err == nil {
+			return nil, errRedirected
 		}
-		n, err := conn.Read(buffer.Bytes[len(buffer.Bytes):cap(buffer.Bytes)])
-		buffer.Bytes = buffer.Bytes[:len(buffer.Bytes)+n]
-		head, bad := d.request.Consume(buffer.Bytes)
-		switch {
-		case bad == nil:
-			return append([]byte(nil), buffer.Bytes[head:]...), nil
-		case bad != negotiate.ErrNeedMore:
-			return nil, refusal(conn, bad, buffer.Bytes[head:])
-		case err == io.EOF:
-			return nil, &HandshakeError{Reason: "connection ended within the response", Err: io.ErrUnexpectedEOF, protocol: len(buffer.Bytes) > 0}
-		case err != nil:
-			return nil, err
+	}
+	return nil, refusal(conn, err, response, buffer.Bytes[n:])
+}
+
+// readHead reads into the buffer until consume has found the end of a head, or a fault
+// in it. The buffer returned stands for the one given.
+func readHead(conn net.Conn, b *codec.Buffer, consume func([]byte) (int, error)) (*codec.Buffer, int, error) {
+	for {
+		if len(b.Bytes) == cap(b.Bytes) {
+			b = b.Grow(2 * cap(b.Bytes))
+		}
+		n, err := conn.Read(b.Bytes[len(b.Bytes):cap(b.Bytes)])
+		b.Bytes = b.Bytes[:len(b.Bytes)+n]
+		head, bad := consume(b.Bytes)
+		if bad != negotiate.ErrNeedMore {
+			return b, head, bad
+		}
+		if err != nil {
+			return b, 0, err
 		}
 	}
 }
 
 // refusal makes the error of a response, with the beginning of its body.
-func refusal(conn net.Conn, err error, rest []byte) error {
-	var failed *negotiate.ResponseError
-	if !errors.As(err, &failed) {
-		return &HandshakeError{Err: err}
-	}
+func refusal(conn net.Conn, err error, response *negotiate.ResponseError, rest []byte) error {
 	want := int64(maxErrorBody)
-	if failed.BodyLength >= 0 {
-		want = min(want, failed.BodyLength)
+	if response.BodyLength >= 0 {
+		want = min(want, response.BodyLength)
 	}
 	body := append([]byte(nil), rest[:min(int64(len(rest)), want)]...)
 	if missing := want - int64(len(body)); missing > 0 {
@@ -322,9 +416,9 @@ func refusal(conn net.Conn, err error, rest []byte) error {
 		body = append(body, more...)
 	}
 	return &HandshakeError{
-		Status: failed.Status, Header: failed.Header, Body: body, Err: failed,
+		Status: response.Status, Header: response.Header, Body: body, Err: err,
 		// A server may refuse. Else what is not 101 to the letter is a breach.
-		protocol: failed.Status == 0 || failed.Status == http.StatusSwitchingProtocols,
+		protocol: response.Status == 0 || response.Status == http.StatusSwitchingProtocols,
 	}
 }
 

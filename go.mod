@@ -1,5 +1,9 @@
 module github.com/chanws/websocket
 
-go 1.26.0
+go 1.25.0
 
-require go.uber.org/goleak v1.3.0
+require (
+	github.com/klauspost/compress v1.20.3
+	go.uber.org/goleak v1.3.0
+	golang.org/x/net v0.58.0
+)

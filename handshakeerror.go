@@ -1,8 +1,11 @@
 package websocket
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
+
+	"github.com/chanws/websocket/negotiate"
 )
 
 // A HandshakeError says why the opening handshake failed (RFC 6455, section 4). For
@@ -29,11 +32,27 @@ func (e *HandshakeError) Error() string {
 	if e.Status != 0 {
 		s += " with status " + strconv.Itoa(e.Status)
 	}
-	if e.Reason != "" {
-		s += ": " + e.Reason
+	var refused *negotiate.Error
+	var response *negotiate.ResponseError
+	switch {
+	case errors.As(e.Err, &refused):
+		return s + because(refused.Reason, refused.Section, refused.Err)
+	case errors.As(e.Err, &response):
+		return s + because(response.Reason, response.Section, response.Err)
 	}
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
+	return s + because(e.Reason, "", e.Err)
+}
+
+// because puts a reason, its source and a cause into words.
+func because(reason, section string, cause error) (s string) {
+	if reason != "" {
+		s = ": " + reason
+	}
+	if section != "" {
+		s += " (" + section + ")"
+	}
+	if cause != nil {
+		s += ": " + cause.Error()
 	}
 	return s
 }

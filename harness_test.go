@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha1"
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -152,6 +153,8 @@ func tcpPair(t testing.TB) (near, far net.Conn) {
 	if near, err = ln.Accept(); err != nil {
 		t.Fatal(err)
 	}
+	// A small buffer, so that it does not take much to find it full.
+	near.(*net.TCPConn).SetWriteBuffer(64 << 10)
 	return near, far
 }
 
@@ -279,6 +282,7 @@ func (p *peer) write(b []byte) {
 	p.conn.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := p.conn.Write(b); err != nil {
 		p.t.Errorf("peer: sending %d bytes: %v", len(b), err)
+		p.raw.Close()
 	}
 }
 
@@ -318,10 +322,14 @@ func mask(frame []byte) []byte {
 	key := []byte{0x12, 0x34, 0x56, 0x78}
 	b := append(append([]byte{}, frame[:n]...), key...)
 	b[1] |= 0x80
-	for i, c := range frame[n:] {
-		b = append(b, c^key[i%4])
-	}
+	b = append(b, frame[n:]...)
+	xor(b[n+4:], key)
 	return b
+}
+
+// xor masks and unmasks (RFC 6455, section 5.3).
+func xor(b, key []byte) {
+	subtle.XORBytes(b, b, bytes.Repeat(key, len(b)/4+1))
 }
 
 // sendFrame sends a frame.
@@ -372,9 +380,7 @@ func (p *peer) readFrame() (f frame, err error) {
 	if _, err := io.ReadFull(p.in, f.payload); err != nil {
 		return f, noEOF(err)
 	}
-	for i := range f.payload {
-		f.payload[i] ^= key[i%4]
-	}
+	xor(f.payload, key[:])
 	return f, nil
 }
 

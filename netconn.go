@@ -166,16 +166,17 @@ func (d *deadline) set(t time.Time) {
 		close(ctx.done)
 	default:
 		var timer *time.Timer
-		timer = time.AfterFunc(wait, func() { d.expire(ctx, timer) })
+		timer = time.AfterFunc(wait, func() { d.expire(ctx, &timer) })
 		d.timer = timer
 	}
 }
 
-// expire ends the context, unless the deadline was moved at the last moment.
-func (d *deadline) expire(ctx *deadlineContext, timer *time.Timer) {
+// expire ends the context, unless the deadline was moved at the last moment. The
+// timer is known under the lock: it may expire before it is.
+func (d *deadline) expire(ctx *deadlineContext, timer **time.Timer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer == timer {
+	if d.timer == *timer {
 		close(ctx.done)
 	}
 }

@@ -51,7 +51,7 @@ func (c *Conn) readLoop() {
 	err := c.receive()
 	switch e := err.(type) {
 	case *CloseError:
-		c.answerClose(e.Code)
+		c.answerClose(e.Code, e.Reason)
 	case *ProtocolError:
 		c.failProtocol(e)
 	}
@@ -182,7 +182,11 @@ func (c *Conn) deliver(m Message) {
 		}
 	}
 	c.waiting.Store(true)
-	defer c.waiting.Store(false)
+	defer func() {
+		// The time that nothing was read in is not the peer's.
+		c.activity.Add(1)
+		c.waiting.Store(false)
+	}()
 	if c.deliverLate(m) {
 		c.remember(len(m.Data))
 		return
@@ -225,6 +229,10 @@ func (c *Conn) fitsInbox(size int) bool {
 	if buffered == 0 || size <= c.receiveBytes/cap(c.messages) && c.delivered == 0 {
 		return true
 	}
+	if c.sizes == nil {
+		// None of them was worth noting: each has at most its share.
+		size += buffered * (c.receiveBytes / cap(c.messages))
+	}
 	for i := range min(buffered, len(c.sizes)) {
 		size += c.sizes[(c.delivered-1-i+2*len(c.sizes))%len(c.sizes)]
 	}
@@ -262,14 +270,15 @@ func (c *Conn) awaitInbox(size int, abandoned, leaving <-chan struct{}) bool {
 	return true
 }
 
-// answerClose completes the closing handshake that the peer began, with the code it
-// has sent, or answered (RFC 6455, section 5.5.1).
-func (c *Conn) answerClose(code StatusCode) {
+// answerClose completes the closing handshake that the peer began, with the code and
+// the reason it has sent, or answered (RFC 6455, section 5.5.1). That a page sees its
+// own reason again is what browsers' users are used to.
+func (c *Conn) answerClose(code StatusCode, reason string) {
 	c.endMessages()
 	c.awaitAnswers()
 	c.mu.Lock()
 	if !c.closeQueued {
-		c.queueClose(code, "")
+		c.queueClose(code, reason)
 	}
 	c.beginClosing()
 	c.limitClosing(c.closeTimeout)
@@ -394,8 +403,12 @@ func (c *Conn) conclude(err error) {
 		}
 	}
 	c.stopWriter()
-	if c.transport != nil {
+	switch {
+	case c.transport == nil:
+	case event.Clean:
 		c.transport.close()
+	default:
+		c.transport.abort()
 	}
 	if c.pipeline != nil {
 		c.pipeline.Close()

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"time"
@@ -34,8 +35,10 @@ type transport interface {
 	// closeWrite tells the peer that nothing follows, if there is a way to.
 	closeWrite() error
 
-	// close frees what the transport holds, after the last read and write.
+	// close frees what the transport holds, after the last read and write; abort
+	// does so without a word to the peer.
 	close() error
+	abort() error
 
 	localAddr() net.Addr
 	remoteAddr() net.Addr
@@ -71,8 +74,7 @@ func (t *connTransport) read(r codec.Reader) error {
 	return err
 }
 
-// write copies small buffers together where the connection would write each of
-// them apart, which over TLS makes a record of each.
+// write writes one after the other: small frames come in one buffer already.
 func (t *connTransport) write(buffers net.Buffers) error {
 	for _, b := range buffers {
 		if n, err := t.Conn.Write(b); err != nil {
@@ -91,6 +93,14 @@ func (t *connTransport) setWriteDeadline(d time.Time) error { return t.SetWriteD
 func (t *connTransport) close() error                       { return t.Conn.Close() }
 func (t *connTransport) localAddr() net.Addr                { return t.LocalAddr() }
 func (t *connTransport) remoteAddr() net.Addr               { return t.RemoteAddr() }
+
+// abort does without the alert that ends TLS: it waits for a peer that may not read.
+func (t *connTransport) abort() error {
+	if secure, ok := t.Conn.(*tls.Conn); ok {
+		return secure.NetConn().Close()
+	}
+	return t.Conn.Close()
+}
 
 func (t *connTransport) closeWrite() error {
 	if c, ok := t.Conn.(interface{ CloseWrite() error }); ok {

@@ -55,7 +55,7 @@ func (c *Conn) TrySend(m Message) error {
 	if err != nil {
 		return err
 	}
-	return c.send(nil, f)
+	return c.trySend(f)
 }
 
 // SendFragment sends a part of a message, for those too large to hold or not yet
@@ -94,7 +94,7 @@ func wholeFrame(call string, m Message) (outFrame, error) {
 	return outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: true, Payload: m.Data}}, nil
 }
 
-// send queues the frame or writes it. A nil ctx does not wait.
+// send queues the frame or writes it, and waits for room.
 func (c *Conn) send(ctx context.Context, f outFrame) error {
 	c.mu.Lock()
 	if err := c.refuse(&f); err != nil {
@@ -102,22 +102,43 @@ func (c *Conn) send(ctx context.Context, f outFrame) error {
 		return err
 	}
 	if c.canWriteNow() {
-		c.begin(&f)
-		c.writing = true
-		c.mu.Unlock()
-		return c.writeNow(f.Frame)
+		return c.sendNow(f)
 	}
 	if !c.budget.fits(len(f.Payload)) {
-		if ctx == nil {
-			c.mu.Unlock()
-			return ErrQueueFull
-		}
 		return c.sendLate(ctx, f)
 	}
 	c.budget.take(len(f.Payload))
 	c.enqueue(&f)
 	c.mu.Unlock()
 	return nil
+}
+
+// trySend is send for those who do not wait.
+func (c *Conn) trySend(f outFrame) error {
+	c.mu.Lock()
+	if err := c.refuse(&f); err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	if c.canWriteNow() {
+		return c.sendNow(f)
+	}
+	defer c.mu.Unlock()
+	if !c.budget.fits(len(f.Payload)) {
+		return ErrQueueFull
+	}
+	c.budget.take(len(f.Payload))
+	c.enqueue(&f)
+	return nil
+}
+
+// sendNow makes this goroutine the writer, for one frame. It is called with the lock
+// held, and releases it.
+func (c *Conn) sendNow(f outFrame) error {
+	c.begin(&f)
+	c.writing = true
+	c.mu.Unlock()
+	return c.writeNow(f.Frame)
 }
 
 // sendLate waits for room. It is called with the lock held, and releases it.

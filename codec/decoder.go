@@ -107,10 +107,10 @@ func (d *Decoder) Space(limit int) []byte {
 	d.makeRoom(size)
 	b := d.buf.Bytes
 	space := b[len(b):cap(b)]
-	if d.inPlace() && 2*int(d.header.Length) >= cap(b) {
+	if d.inPlace() && int(d.header.Length) >= (cap(b)+1)/2 {
 		// Read to the end of the frame and no further: then the buffer has
 		// nothing but the message, and can be handed over.
-		space = space[:min(len(space), d.start+int(d.header.Length)-len(b))]
+		space = space[:min(len(space), int(d.header.Length)-(len(b)-d.start))]
 	}
 	if limit > 0 {
 		space = space[:min(len(space), limit)]
@@ -134,7 +134,7 @@ func (d *Decoder) makeRoom(size int) {
 	if d.inPlace() {
 		want = int(d.header.Length)
 	}
-	if d.start+want <= cap(d.buf.Bytes) {
+	if want <= cap(d.buf.Bytes)-d.start {
 		return
 	}
 	if want <= cap(d.buf.Bytes) {
@@ -180,7 +180,7 @@ func (d *Decoder) Idle() {
 // Next is described at [Reader]. Where a message is cut into parts they have the
 // opcode of the message, and all but the last have Final false.
 func (d *Decoder) Next() (Event, error) {
-	for d.err == nil {
+	for d.err == nil && d.buf != nil {
 		if !d.inFrame && !d.beginFrame() {
 			break
 		}
@@ -200,9 +200,6 @@ func (d *Decoder) Next() (Event, error) {
 
 // beginFrame uses the header of a frame, if it is there.
 func (d *Decoder) beginFrame() bool {
-	if d.buf == nil {
-		return false
-	}
 	h, n, err := consumeHeader(d.buf.Bytes[d.start:], &d.options)
 	if err == nil && !h.Opcode.IsControl() {
 		err = d.checkMessage(h)

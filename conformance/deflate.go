@@ -5,7 +5,6 @@ import (
 	"compress/flate"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 var (
@@ -30,10 +29,7 @@ var (
 
 func (m zipMode) opening() opening {
 	return opening{offer: m.offer, answer: func(offer string) *answer {
-		if !strings.Contains(offer, "permessage-deflate") {
-			return &answer{missing: "the client does not offer permessage-deflate"}
-		}
-		return &answer{header: m.answer}
+		return answerTo(offer, m.answer)
 	}}
 }
 

@@ -29,14 +29,33 @@ func windowCases() []Case {
 func windowOpening(side string, bits int) opening {
 	header := fmt.Sprintf("permessage-deflate; %s_max_window_bits=%d", side, bits)
 	return opening{offer: header, answer: func(offer string) *answer {
-		if !strings.Contains(offer, "permessage-deflate") {
-			return &answer{missing: "the client does not offer permessage-deflate"}
-		}
-		if side == "client" && !strings.Contains(offer, "client_max_window_bits") {
-			return &answer{missing: "the client does not offer client_max_window_bits"}
-		}
-		return &answer{header: header}
+		return answerTo(offer, header)
 	}}
+}
+
+// answerTo fits the answer that a case wants to the client's first offer, which
+// binds the suite as it binds any server (RFC 7692, 7.1): what the client asks
+// for is granted as well, or the case is not for this client.
+func answerTo(offer, wanted string) *answer {
+	for _, offered := range parseExtensions(strings.Split(offer, ",")) {
+		if offered.name != "permessage-deflate" {
+			continue
+		}
+		chosen := parseExtensions([]string{wanted})[0]
+		for _, p := range offered.parameters {
+			if _, ok := chosen.find(p.name); !ok && p.name != "client_max_window_bits" {
+				wanted += "; " + p.name
+				if p.valued != "" {
+					wanted += "=" + p.value
+				}
+			}
+		}
+		if why := misfit(offered, parseExtensions([]string{wanted})[0]); why != "" {
+			return &answer{missing: "the client's offer does not allow it: " + why}
+		}
+		return &answer{header: wanted}
+	}
+	return &answer{missing: "the client does not offer permessage-deflate"}
 }
 
 // offerCases offer what is legal and look at the answer.

@@ -71,47 +71,54 @@ func eventStreamCases() []Case {
 	return cases
 }
 
+// streamServerRow is a list of events for a server to send.
+type streamServerRow struct {
+	id, title string
+	events    []StreamEvent
+}
+
+// plainEvents are events that have data only.
+func plainEvents(data ...string) []StreamEvent {
+	var list []StreamEvent
+	for _, d := range data {
+		list = append(list, StreamEvent{Data: d})
+	}
+	return list
+}
+
+func streamRows() []streamServerRow {
+	return []streamServerRow{
+		{"simple", "one event", plainEvents("hello")},
+		{"two", "two events", plainEvents("first", "second")},
+		{"lf", "data with LF", plainEvents("one\ntwo\nthree")},
+		{"cr", "data with CR", plainEvents("one\rtwo")},
+		{"crlf", "data with CR LF", plainEvents("one\r\ntwo")},
+		{"lf-first", "data that begins with LF", plainEvents("\nx")},
+		{"lf-last", "data that ends with LF", plainEvents("x\n")},
+		{"lf-only", "data of two LF", plainEvents("\n\n")},
+		{"space-first", "data that begins with a space", plainEvents(" x", "  y")},
+		{"colon", "data with colons", plainEvents(":x", "a: b", "data: c")},
+		{"field-like", "data that looks like other fields", plainEvents("event: x\nid: 7\nretry: 1\n: comment")},
+		{"unicode", "data in several scripts", plainEvents("κόσμε 視野 👋")},
+		{"line-separators", "U+2028 and U+0085 end no line", plainEvents("a\u2028b\u0085c")},
+		{"byte-order-mark", "data that begins with a BOM", plainEvents("\ufeffx")},
+		{"long", "data of 100,000 bytes", plainEvents(letters(100000))},
+		{"many", "200 events", plainEvents(strings.Split(letters(200), "")...)},
+		{"type", "an event with a type, then one without", []StreamEvent{{Type: "update", Data: "x"}, {Data: "y"}}},
+		{"id", "an event with an ID", []StreamEvent{{ID: "42", Data: "x"}}},
+		{"all", "type, ID and data", []StreamEvent{{Type: "update", ID: "a b", Data: "x\ny"}}},
+		{"id-unicode", "an ID in another script", []StreamEvent{{ID: "ключ", Data: "x"}}},
+	}
+}
+
 // streamServerCases ask a server to send events. The request carries them, one
 // parameter "event" each, as JSON objects with type, id and data (type and id
 // may be missing); the server sends them in order and ends the response. With
 // "echo=last-event-id" it sends one event whose data is the request's
 // Last-Event-ID.
 func streamServerCases() []Case {
-	type events = []StreamEvent
-	plain := func(data ...string) events {
-		var list events
-		for _, d := range data {
-			list = append(list, StreamEvent{Data: d})
-		}
-		return list
-	}
-	rows := []struct {
-		id, title string
-		events    events
-	}{
-		{"simple", "one event", plain("hello")},
-		{"two", "two events", plain("first", "second")},
-		{"lf", "data with LF", plain("one\ntwo\nthree")},
-		{"cr", "data with CR", plain("one\rtwo")},
-		{"crlf", "data with CR LF", plain("one\r\ntwo")},
-		{"lf-first", "data that begins with LF", plain("\nx")},
-		{"lf-last", "data that ends with LF", plain("x\n")},
-		{"lf-only", "data of two LF", plain("\n\n")},
-		{"space-first", "data that begins with a space", plain(" x", "  y")},
-		{"colon", "data with colons", plain(":x", "a: b", "data: c")},
-		{"field-like", "data that looks like other fields", plain("event: x\nid: 7\nretry: 1\n: comment")},
-		{"unicode", "data in several scripts", plain("κόσμε 視野 👋")},
-		{"line-separators", "U+2028 and U+0085 end no line", plain("a\u2028b\u0085c")},
-		{"byte-order-mark", "data that begins with a BOM", plain("\ufeffx")},
-		{"long", "data of 100,000 bytes", plain(letters(100000))},
-		{"many", "200 events", plain(strings.Split(letters(200), "")...)},
-		{"type", "an event with a type, then one without", events{{Type: "update", Data: "x"}, {Data: "y"}}},
-		{"id", "an event with an ID", events{{ID: "42", Data: "x"}}},
-		{"all", "type, ID and data", events{{Type: "update", ID: "a b", Data: "x\ny"}}},
-		{"id-unicode", "an ID in another script", events{{ID: "ключ", Data: "x"}}},
-	}
 	var cases []Case
-	for _, r := range rows {
+	for _, r := range streamRows() {
 		cases = append(cases, Case{
 			ID: "server.events." + r.id, Title: r.title, Rule: ruleStreamFormat, Roles: Server,
 			steps: plan(streamRequest(r.events), streamOf(r.events)),
@@ -133,7 +140,7 @@ func streamServerCases() []Case {
 	}
 	return append(cases, Case{
 		ID: "server.content-type", Title: "status 200 and text/event-stream", Rule: ruleStreamType, Roles: Server,
-		steps: plan(streamRequest(plain("x")), Step{Text: "expect status 200 and text/event-stream", kind: expectation, run: func(s *session) *finding {
+		steps: plan(streamRequest(plainEvents("x")), Step{Text: "expect status 200 and text/event-stream", kind: expectation, run: func(s *session) *finding {
 			_, f := s.readStream()
 			return f
 		}}),
@@ -142,7 +149,7 @@ func streamServerCases() []Case {
 		steps: plan(Step{Text: "ask with Last-Event-ID: 42 and echo=last-event-id", run: func(s *session) *finding {
 			s.askStream("echo=last-event-id", with("Last-Event-ID", "42"))
 			return nil
-		}}, streamOf(plain("42"))),
+		}}, streamOf(plainEvents("42"))),
 	})
 }
 

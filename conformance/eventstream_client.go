@@ -65,6 +65,14 @@ func streamClientCases() []Case {
 		}
 		cases = append(cases, streamRow(fmt.Sprintf("chunk%d", size), fmt.Sprintf("a stream %d bytes a write", size), ruleStreamFormat, streamCase{writes: writes, want: want}))
 	}
+	for i, c := range cases {
+		switch {
+		case strings.HasPrefix(c.ID, "client.id-"):
+			cases[i].Rule = ruleStreamID
+		case c.ID == "client.byte-order-mark", c.ID == "client.invalid-utf8":
+			cases[i].Rule = ruleStreamUTF8
+		}
+	}
 	return append(cases, streamAnswers()...)
 }
 

@@ -31,6 +31,7 @@ type ClientSuite struct {
 	reported func(agent string)
 
 	mu     sync.Mutex
+	idle   *sync.Cond // signalled when a case ends
 	agents []*clientAgent
 }
 
@@ -40,6 +41,7 @@ type clientAgent struct {
 	started time.Time
 	latest  time.Time
 	results map[int]Result
+	active  int // cases under way
 	keys    map[string]int
 	streams map[int]*streamVisit
 }
@@ -50,7 +52,9 @@ func NewClientSuite(cases []Case, o Options, reported func(agent string)) *Clien
 	if reported == nil {
 		reported = func(string) {}
 	}
-	return &ClientSuite{cases: cases, options: o.filled(), reported: reported}
+	c := &ClientSuite{cases: cases, options: o.filled(), reported: reported}
+	c.idle = sync.NewCond(&c.mu)
+	return c
 }
 
 // Serve accepts clients until the context ends, and returns when the last of
@@ -110,6 +114,7 @@ func (c *ClientSuite) route(ctx context.Context, s *session, u *url.URL) {
 	case u.Path == "/getCaseCount":
 		c.tell(s, strconv.Itoa(len(c.cases)))
 	case u.Path == "/updateReports":
+		c.awaitIdle(agent)
 		c.tell(s, "")
 		c.reported(agent)
 	case u.Path == "/runCase" && known:
@@ -154,11 +159,27 @@ func (c *ClientSuite) runCase(ctx context.Context, s *session, agent string, i i
 	defer cancel()
 	c.mu.Lock()
 	a := c.agent(agent)
+	a.active++
 	a.keys[s.asked.get("Sec-WebSocket-Key")]++
 	s.before = map[string]int{s.asked.get("Sec-WebSocket-Key"): a.keys[s.asked.get("Sec-WebSocket-Key")]}
 	c.mu.Unlock()
 	s.begin(ctx, one, c.options)
 	c.record(agent, i, s.run(one))
+	c.mu.Lock()
+	a.active--
+	c.mu.Unlock()
+	c.idle.Broadcast()
+}
+
+// awaitIdle waits until the agent's cases have ended: a client may be done
+// with a case before the suite is. Every case has its time limit, and so has
+// this.
+func (c *ClientSuite) awaitIdle(agent string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for a := c.agent(agent); a.active > 0; {
+		c.idle.Wait()
+	}
 }
 
 // record keeps a result; of a case run twice, the last.

@@ -72,10 +72,11 @@ func (s *session) expectMessage(opcode byte, payload []byte) *finding {
 }
 
 // missing judges a connection that ended where an answer was due. A peer may
-// limit the size of messages, and says so with 1009 (RFC 6455, 10.4).
+// limit the size and the number of fragments of a message (RFC 6455, 10.4), and
+// says so with 1009 or 1008.
 func (s *session) missing(what string, size int) *finding {
-	if s.closed != nil && s.closed.code == 1009 && size >= 32<<10 {
-		return found(Informational, "the peer does not take messages of this size: it closed with 1009")
+	if s.closed != nil && (s.closed.code == 1009 || s.closed.code == 1008) && size >= 32<<10 {
+		return found(Informational, "the peer does not take messages of this size or form: it closed with %d", s.closed.code)
 	}
 	return failure("%s was due, and %s came", what, s.ending())
 }
@@ -211,14 +212,16 @@ func droppedAfter(echoed []frame, codes ...int) Step {
 }
 
 // leftOpen runs an expectation whose failure breaks no rule, and records it.
+// What no peer may ever send stays a failure.
 func leftOpen(s Step) Step {
 	inner := s.run
 	s.Text += "; or not"
 	s.run = func(s *session) *finding {
-		if f := inner(s); f != nil {
-			return found(Informational, "%s", f.text)
+		f := inner(s)
+		if f == nil || s.wrong != nil {
+			return f
 		}
-		return nil
+		return found(Informational, "%s", f.text)
 	}
 	return s
 }

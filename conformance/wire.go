@@ -3,6 +3,7 @@ package conformance
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -221,6 +222,8 @@ func (f received) String() string {
 // above the largest message that it ever sends.
 const mostPayload = 64 << 20
 
+var errTooLong = errors.New("the peer announced a payload longer than anything the suite sends")
+
 // readFrame reads one frame. It judges nothing except that the length is one
 // the suite is ready to hold: judging is the assembler's work.
 func readFrame(r *bufio.Reader) (received, error) {
@@ -239,7 +242,7 @@ func readFrame(r *bufio.Reader) (received, error) {
 	}
 	f.minimal = minimalForm(length) == writtenForm(head[1]&0x7f)
 	if length > mostPayload {
-		return f, fmt.Errorf("the peer announced a payload of %d bytes", length)
+		return f, fmt.Errorf("%w: %d bytes", errTooLong, length)
 	}
 	if f.masked {
 		if _, err := io.ReadFull(r, f.key[:]); err != nil {

@@ -15,7 +15,6 @@ type settings struct {
 	selection      conformance.Selection
 	options        conformance.Options
 	short          bool
-	deflateOnly    bool
 	insecure       bool
 	listen         string
 	certificate    string
@@ -24,7 +23,6 @@ type settings struct {
 	jsonFile       string
 	htmlFile       string
 	junitFile      string
-	eventStream    string
 }
 
 // list collects a flag that may be repeated or hold a comma-separated list.

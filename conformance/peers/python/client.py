@@ -20,7 +20,7 @@ async def run_case(number):
         async with connect(f"/runCase?case={number}&agent={AGENT}") as connection:
             async for message in connection:
                 await connection.send(message)
-    except (websockets.WebSocketException, OSError, asyncio.TimeoutError, EOFError):
+    except (websockets.WebSocketException, OSError, asyncio.TimeoutError, EOFError, ValueError):
         pass
 
 

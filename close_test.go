@@ -1,0 +1,208 @@
+package websocket_test
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/chanws/websocket"
+)
+
+// Close never overtakes a message: a select that sees both ready loses nothing,
+// whatever the end, and whether the channels are asked for each time or kept.
+func TestCloseNeverOvertakesAMessage(t *testing.T) {
+	const messages = 12 // fewer than are buffered, so that both are ready
+	ends := map[string]func(p *peer){
+		"close frame": func(p *peer) { p.sendClose(1000, "") },
+		"EOF":         func(p *peer) { p.hangUp() },
+		"reset":       nil, // TCP may lose what it has not delivered: see below
+	}
+	receive := map[string]func(c *websocket.Conn) (n int){
+		"methods": func(c *websocket.Conn) (n int) {
+			for {
+				select {
+				case _, ok := <-c.Messages():
+					if !ok {
+						<-c.Closed()
+						return n
+					}
+					n++
+				case <-c.Closed():
+					return n
+				}
+			}
+		},
+		"variables": func(c *websocket.Conn) (n int) {
+			messages, closed := c.Messages(), c.Closed()
+			for {
+				select {
+				case _, ok := <-messages:
+					if !ok {
+						messages = nil
+						continue
+					}
+					n++
+				case <-closed:
+					return n
+				}
+			}
+		},
+	}
+	for end, finish := range ends {
+		for style, count := range receive {
+			t.Run(end+", "+style, func(t *testing.T) {
+				on(t, append(append([]link{}, sockets...), pipes...), func(t *testing.T, l link) {
+					if end == "reset" && l.medium == "pipe" {
+						return // a pipe has no reset
+					}
+					for range 100 {
+						c, p := open(t, l, websocket.AcceptOptions{})
+						for range messages {
+							p.sendFrame(0x82, "x")
+						}
+						if finish != nil {
+							finish(p)
+						} else {
+							// The pong says that all was read: a reset takes nothing back.
+							p.sendFrame(0x89, "sync")
+							p.wantFrame(0x8a, "sync")
+							p.reset()
+						}
+						if end == "close frame" {
+							p.wantClose(1000)
+							p.hangUp()
+						}
+						for c.State() != websocket.StateClosed {
+							runtime.Gosched()
+						}
+						if n := count(c); n != messages {
+							t.Fatalf("received %d messages of %d", n, messages)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// The same while they come: the end and the receiver run as they will.
+func TestCloseNeverOvertakesAMessageUnderWay(t *testing.T) {
+	on(t, sockets, func(t *testing.T, l link) {
+		for round := range 300 {
+			c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1 + round%5})
+			messages := round % 40
+			peerDone := result(func() error {
+				for range messages {
+					p.sendFrame(0x82, "x")
+				}
+				p.sendClose(1000, "")
+				p.wantClose(1000)
+				p.hangUp()
+				return nil
+			})
+			n := 0
+			for open := true; open; {
+				select {
+				case _, ok := <-c.Messages():
+					if ok {
+						n++
+					}
+				case <-c.Closed():
+					open = false
+				}
+			}
+			if n != messages {
+				t.Fatalf("received %d messages of %d", n, messages)
+			}
+			wantResult(t, "the peer", peerDone)
+		}
+	})
+}
+
+func TestCloseArguments(t *testing.T) {
+	leavesNothing(t)
+	c, p := open(t, link{"server", "tcp"}, websocket.AcceptOptions{})
+	for _, test := range []struct {
+		code   websocket.StatusCode
+		reason string
+	}{
+		{0, ""}, {1, ""}, {999, ""}, {1004, ""}, {1005, "a reason"}, {1006, ""}, {1015, ""}, {1016, ""}, {2000, ""}, {2999, ""}, {5000, ""}, {65535, ""},
+		{1000, strings.Repeat("x", 124)}, {1000, "\xff"}, {1000, "cut \xe2\x82"},
+	} {
+		wantUsage(t, "Close", c.Close(context.Background(), test.code, test.reason))
+	}
+	if s := c.State(); s != websocket.StateOpen {
+		t.Errorf("state is %v", s)
+	}
+	reason := strings.Repeat("é", 61) + "x"
+	closing := result(func() error { return c.Close(context.Background(), 4999, reason) })
+	p.wantFrame(0x88, closePayload(4999, reason))
+	p.sendClose(4999, reason)
+	if err := wantResult(t, "Close", closing); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	wantClosed(t, c, 4999)
+}
+
+func TestCloseWithoutCode(t *testing.T) {
+	on(t, sockets, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		closing := result(func() error { return c.Close(context.Background(), websocket.StatusNoStatusReceived, "") })
+		p.wantFrame(0x88, "")
+		p.sendFrame(0x88, "")
+		p.hangUp()
+		if err := wantResult(t, "Close", closing); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		wantClosed(t, c, websocket.StatusNoStatusReceived)
+	})
+}
+
+// The close frame goes out behind all that was sent, however much that is, and
+// nothing behind it.
+func TestCloseSendsWhatIsQueued(t *testing.T) {
+	on(t, everywhere, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{QueueMessages: 20, QueueBytes: 64 << 20})
+		payload := strings.Repeat("x", 100<<10)
+		for range 20 {
+			if err := c.Send(t.Context(), websocket.Text(payload)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closing := result(func() error { return c.Close(context.Background(), 1000, "") })
+		for c.State() == websocket.StateOpen {
+		}
+		wantIs(t, "Send", c.Send(t.Context(), websocket.Text("late")), websocket.ErrClosed)
+		wantIs(t, "TrySend", c.TrySend(websocket.Text("late")), websocket.ErrClosed)
+		wantIs(t, "SendFragment", c.SendFragment(t.Context(), websocket.Text("late")), websocket.ErrClosed)
+		_, err := c.Ping(t.Context(), nil)
+		wantIs(t, "Ping", err, websocket.ErrClosed)
+		wantIs(t, "Pong", c.Pong(t.Context(), nil), websocket.ErrClosed)
+		for range 20 {
+			p.wantFrame(0x81, payload)
+		}
+		p.wantClose(1000)
+		p.sendClose(1000, "")
+		if l.role == "server" {
+			p.wantEOF()
+		}
+		p.hangUp()
+		if err := wantResult(t, "Close", closing); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		wantClosed(t, c, 1000)
+	})
+}
+
+// Errors need not be read, and Closed need not be either.
+func TestNothingNeedsReading(t *testing.T) {
+	on(t, sockets, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		p.send("ff ff")
+		p.wantClose(1002)
+		p.hangUp()
+		for c.State() != websocket.StateClosed {
+		}
+	})
+}

@@ -1,0 +1,27 @@
+// Package deflate is permessage-deflate (RFC 7692), the extension that compresses
+// messages, for package negotiate and whatever is built on it:
+//
+//	websocket.DialOptions{Extensions: []negotiate.Extension{deflate.New(nil)}}
+//
+// Options are the same for servers and clients; see [Options].
+//
+// # What it costs
+//
+// Compressors and decompressors are pooled and taken only while a message is
+// worked on. Between messages a connection holds some 150 bytes and, with context
+// takeover, history:
+//
+//   - of what it has sent, at most 4 KiB, as that gives nearly the size on the wire
+//     of all that the protocol allows;
+//   - of what it has received, the peer's window: 4 KiB where a server could agree on
+//     [DefaultClientWindowBits], else up to 32 KiB, since the peer may refer to any
+//     byte of it.
+//
+// Both grow with what passes, to at most twice as much, so that a connection that has
+// echoed 1 KiB keeps 2 KiB. Without takeover there is no history.
+//
+// With takeover every message pays for going through the history again, and that
+// still takes less time than the standard library's compressor takes without any:
+// for JSON records of 1 KiB 28 us to send and 9 us to receive, against 33 us and
+// 14 us, with 288 bytes on the wire instead of 410.
+package deflate

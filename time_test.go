@@ -1,0 +1,441 @@
+package websocket_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/chanws/websocket"
+)
+
+// Time is the connection's: these tests run in a bubble where it passes by itself
+// once all wait. A goroutine that is left over there fails the test.
+
+// timed runs the test in a bubble, in both roles.
+func timed(t *testing.T, test func(t *testing.T, l link)) {
+	t.Helper()
+	for _, l := range pipes {
+		t.Run(l.role, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, l) })
+		})
+	}
+}
+
+// wantAfter finds that the time since is what it should be.
+func wantAfter(t testing.TB, what string, began time.Time, want time.Duration) {
+	t.Helper()
+	if got := time.Since(began); got != want {
+		t.Errorf("%s after %v, want %v", what, got, want)
+	}
+}
+
+// pass lets time pass.
+func pass(d time.Duration) { <-time.After(d) }
+
+func TestCloseTimeout(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{CloseTimeout: 7 * time.Second})
+		began := time.Now()
+		closing := result(func() error { return c.Close(context.Background(), 1000, "") })
+		p.wantClose(1000) // and does not answer
+		err := <-closing
+		wantAfter(t, "Close", began, 7*time.Second)
+		var timeout *websocket.TimeoutError
+		if !errors.As(err, &timeout) || timeout.After != 7*time.Second {
+			t.Errorf("Close: %v", err)
+		}
+		wantIs(t, "Closed", wantClosed(t, c, 1006).Err, os.ErrDeadlineExceeded)
+	})
+}
+
+func TestCloseTimeoutByDefault(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		began := time.Now()
+		closing := result(func() error { return c.Close(context.Background(), 1000, "") })
+		p.wantClose(1000)
+		<-closing
+		wantAfter(t, "Close", began, 30*time.Second)
+		wantClosed(t, c, 1006)
+	})
+}
+
+// The close timeout holds where the peer does not even read the close frame.
+func TestCloseTimeoutOfAPeerThatDoesNotRead(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, _ := open(t, l, websocket.AcceptOptions{})
+		began := time.Now()
+		c.Close(context.Background(), 1000, "")
+		wantAfter(t, "Close", began, 30*time.Second)
+		wantClosed(t, c, 1006)
+	})
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		began := time.Now()
+		p.sendClose(1000, "")
+		synctest.Wait()
+		for range c.Messages() {
+		}
+		if d := time.Since(began); d > 31*time.Second {
+			t.Errorf("closed after %v", d)
+		}
+		wantClosed(t, c, 1000)
+	})
+}
+
+// The peer answers Close, but goes on to send for ever before.
+func TestCloseTimeoutOfAPeerThatGoesOn(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{CloseTimeout: time.Second})
+		sending := result(func() error {
+			for {
+				if _, err := p.conn.Write(p.encode(0x81, []byte("x"))); err != nil {
+					return err
+				}
+				pass(time.Millisecond)
+			}
+		})
+		began := time.Now()
+		closing := result(func() error { return c.Close(context.Background(), 1000, "") })
+		p.wantClose(1000)
+		<-closing
+		wantAfter(t, "Close", began, time.Second)
+		<-sending
+		c.Abort()
+		wantClosed(t, c, 1006)
+	})
+}
+
+// A server that has answered the close frame and does not close TCP is left alone
+// after a second (RFC 6455, section 7.1.1).
+func TestClientDoesNotWaitForTheServerForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := open(t, link{"client", "pipe"}, websocket.AcceptOptions{})
+		began := time.Now()
+		p.sendClose(1000, "")
+		p.wantClose(1000)
+		if e := wantClosed(t, c, 1000); !e.Clean {
+			t.Errorf("closed with %+v", e)
+		}
+		wantAfter(t, "closed", began, time.Second)
+	})
+}
+
+func TestHandshakeTimeout(t *testing.T) {
+	readAll := func(far net.Conn) { io.Copy(io.Discard, far) }
+	for name, server := range map[string]func(far net.Conn){
+		"dialling":                 nil,
+		"sending the request":      func(net.Conn) {},
+		"waiting for the response": readAll,
+		"a response a byte a second": func(far net.Conn) {
+			go readAll(far)
+			for _, b := range []byte(switching(sampleKey)) {
+				pass(time.Second)
+				if _, err := far.Write([]byte{b}); err != nil {
+					return
+				}
+			}
+		},
+	} {
+		for limit, want := range map[time.Duration]time.Duration{0: 30 * time.Second, 5 * time.Second: 5 * time.Second} {
+			t.Run(name+" "+want.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var serving sync.WaitGroup
+					options := &websocket.DialOptions{
+						HandshakeTimeout: limit,
+						NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+							if server == nil {
+								<-ctx.Done()
+								return nil, ctx.Err()
+							}
+							near, far := net.Pipe()
+							serving.Go(func() { server(far) })
+							return near, nil
+						},
+					}
+					began := time.Now()
+					_, err := websocket.Dial(context.Background(), "ws://example.com", options)
+					var failed *websocket.HandshakeError
+					if !errors.As(err, &failed) || !errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("Dial: %v", err)
+					}
+					wantAfter(t, "Dial", began, want)
+					began = time.Now()
+					c := websocket.Open("ws://example.com", options)
+					wantClosedSometime(t, c)
+					wantAfter(t, "Open", began, want)
+					serving.Wait()
+				})
+			})
+		}
+	}
+}
+
+// wantClosedSometime receives the one event, however long it takes.
+func wantClosedSometime(t testing.TB, c *websocket.Conn) websocket.CloseEvent {
+	t.Helper()
+	e, ok := <-c.Closed()
+	if !ok || e.Code != 1006 {
+		t.Errorf("closed with %+v, %v", e, ok)
+	}
+	return e
+}
+
+func TestPongTimeout(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, PongTimeout: 3 * time.Second})
+		began := time.Now()
+		p.conn.SetReadDeadline(time.Time{})
+		for i := range 3 {
+			pass(time.Until(began.Add(time.Duration(i+1) * 10 * time.Second)))
+			p.wantFrame(0x89, "")
+			p.sendFrame(0x8a, "")
+		}
+		pass(time.Until(began.Add(40 * time.Second)))
+		p.wantFrame(0x89, "") // and nothing comes back
+		e := wantClosed(t, c, 1006)
+		wantAfter(t, "closed", began, 43*time.Second)
+		var timeout *websocket.TimeoutError
+		if !errors.As(e.Err, &timeout) || timeout.After != 3*time.Second {
+			t.Errorf("closed with %+v", e)
+		}
+		wantErrorAs[*websocket.TimeoutError](t, c)
+	})
+}
+
+// PongTimeout is PingInterval where it is not set.
+func TestPongTimeoutByDefault(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, _ := open(t, l, websocket.AcceptOptions{PingInterval: 4 * time.Second})
+		began := time.Now()
+		wantClosed(t, c, 1006)
+		wantAfter(t, "closed", began, 8*time.Second)
+	})
+}
+
+// Whatever comes is a sign of life: a byte of a frame that goes on for hours.
+func TestAnyByteIsLife(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, PongTimeout: 5 * time.Second})
+		go func() {
+			for {
+				if _, err := p.conn.Read(make([]byte, 100)); err != nil {
+					return
+				}
+			}
+		}()
+		for _, b := range p.encode(0x81, make([]byte, 100)) {
+			pass(4900 * time.Millisecond)
+			p.write([]byte{b})
+		}
+		wantMessage(t, c, string(make([]byte, 100)))
+		c.Abort()
+		wantClosed(t, c, 1006)
+	})
+}
+
+// An application that does not receive does not make the peer dead: its pong is
+// there, behind the messages.
+func TestBlockedApplicationIsNoDeadPeer(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, ReceiveMessages: 1})
+		go func() {
+			for {
+				f, err := p.readFrame()
+				if errors.Is(err, os.ErrDeadlineExceeded) {
+					continue
+				}
+				if err != nil {
+					return
+				}
+				if f.first == 0x89 {
+					p.conn.SetWriteDeadline(time.Time{})
+					p.conn.Write(p.encode(0x8a, f.payload))
+				}
+			}
+		}()
+		p.sendFrame(0x81, "one")
+		p.sendFrame(0x81, "two")
+		pass(time.Hour)
+		wantMessage(t, c, "one")
+		wantMessage(t, c, "two")
+		pass(time.Hour)
+		if s := c.State(); s != websocket.StateOpen {
+			t.Errorf("state is %v", s)
+		}
+		c.Abort()
+		wantClosed(t, c, 1006)
+	})
+}
+
+func TestWriteTimeout(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, _ := open(t, l, websocket.AcceptOptions{WriteTimeout: 5 * time.Second})
+		began := time.Now()
+		if err := c.Send(t.Context(), websocket.Text("nobody reads this")); err != nil {
+			t.Errorf("Send: %v", err)
+		}
+		e := wantClosedSometime(t, c)
+		if d := time.Since(began); d < 5*time.Second || d > 6*time.Second {
+			t.Errorf("closed after %v", d)
+		}
+		var timeout *websocket.TimeoutError
+		if !errors.As(e.Err, &timeout) || timeout.After != 5*time.Second {
+			t.Errorf("closed with %+v", e)
+		}
+	})
+}
+
+// A timeout for writes is none for the time between them.
+func TestWriteTimeoutOfAnIdleConnection(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{WriteTimeout: 5 * time.Second})
+		for range 3 {
+			if err := c.Send(t.Context(), websocket.Text("hello")); err != nil {
+				t.Errorf("Send: %v", err)
+			}
+			p.wantFrame(0x81, "hello")
+			pass(time.Minute)
+		}
+		c.Abort()
+		wantClosed(t, c, 1006)
+	})
+}
+
+// What comes after Close waits a quarter of a second to be received.
+func TestGraceOfLeaving(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1})
+		closing := result(func() error { return c.Close(context.Background(), 1000, "") })
+		p.wantClose(1000)
+		began := time.Now()
+		for _, s := range []string{"one", "two", "three", "four"} {
+			p.sendFrame(0x81, s)
+		}
+		wantAfter(t, "discarded", began, 250*time.Millisecond)
+		p.sendClose(1000, "")
+		p.hangUp()
+		if err := <-closing; err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		wantMessage(t, c, "one")
+		wantNoMessage(t, c)
+		wantClosed(t, c, 1000)
+		if err := <-c.Errors(); err == nil {
+			t.Error("Errors does not tell that messages were discarded")
+		}
+	})
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1})
+		closing := result(func() error { return c.Close(context.Background(), 1000, "") })
+		p.wantClose(1000)
+		go func() {
+			for _, s := range []string{"one", "two", "three", "four"} {
+				p.sendFrame(0x81, s)
+			}
+			p.sendClose(1000, "")
+			p.hangUp()
+		}()
+		for _, s := range []string{"one", "two", "three", "four"} {
+			pass(200 * time.Millisecond) // slow, but there
+			wantMessage(t, c, s)
+		}
+		wantNoMessage(t, c)
+		<-closing
+		wantClosed(t, c, 1000)
+	})
+}
+
+// The context of the options ends the connection within a second, even where
+// somebody has called Close before, who would wait for longer.
+func TestContextOptionTakesASecond(t *testing.T) {
+	for name, before := range map[string]func(c *websocket.Conn, p *peer){
+		"at rest": func(*websocket.Conn, *peer) {},
+		"in Close": func(c *websocket.Conn, p *peer) {
+			go c.Close(context.Background(), 1000, "")
+			p.wantClose(1000)
+		},
+		"with messages that nobody receives": func(c *websocket.Conn, p *peer) {
+			for range 2 {
+				p.sendFrame(0x81, "x")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				ctx, cancel := context.WithCancel(context.Background())
+				c, p := open(t, l, websocket.AcceptOptions{Context: ctx, ReceiveMessages: 1})
+				before(c, p)
+				began := time.Now()
+				cancel()
+				<-c.Closed()
+				wantAfter(t, "closed", began, time.Second)
+			})
+		})
+	}
+}
+
+// Closed becomes ready by itself once the last message has been received, for those
+// who keep the channels in variables.
+func TestClosedOfHoistedChannels(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		messages, closed := c.Messages(), c.Closed()
+		p.sendFrame(0x81, "one")
+		p.sendFrame(0x81, "two")
+		p.sendClose(1000, "")
+		p.wantClose(1000)
+		p.hangUp()
+		for range 2 {
+			pass(10 * time.Second)
+			select {
+			case e := <-closed:
+				t.Errorf("closed with %+v before the last message", e)
+			default:
+			}
+			<-messages
+		}
+		began := time.Now()
+		if e := <-closed; e.Code != 1000 {
+			t.Errorf("closed with %+v", e)
+		}
+		if d := time.Since(began); d > 50*time.Millisecond {
+			t.Errorf("Closed was ready after %v", d)
+		}
+	})
+}
+
+// Messages that nobody receives are given up once the connection has been gone for
+// the close timeout.
+func TestAbandonedMessages(t *testing.T) {
+	for name, end := range map[string]func(p *peer){
+		"EOF": func(p *peer) { p.hangUp() },
+		"close frame": func(p *peer) {
+			p.sendClose(1000, "")
+			p.wantClose(1000)
+			p.hangUp()
+		},
+		"violation": func(p *peer) {
+			p.send("ff ff")
+			p.wantClose(1002)
+			p.hangUp()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				c, p := open(t, l, websocket.AcceptOptions{CloseTimeout: 12 * time.Second})
+				p.sendFrame(0x81, "never received")
+				began := time.Now()
+				end(p)
+				<-c.Closed()
+				wantAfter(t, "closed", began, 12*time.Second)
+			})
+		})
+	}
+}
