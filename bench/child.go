@@ -68,7 +68,9 @@ func answerQuestions(w *wire, o *order, first answer, start, stop func() error, 
 			}
 		case askEnd:
 			a, err = account(count)
+		case askBusy:
 			pprof.StopCPUProfile()
+			a.Busy = busyMemory()
 		case askStart:
 			err = start()
 		case askStop:
@@ -91,7 +93,7 @@ func answerQuestions(w *wire, o *order, first answer, start, stop func() error, 
 // account tells what the process has used and done so far.
 func account(count func() uint64) (answer, error) {
 	cpu, err := cpuTime()
-	return answer{CPU: cpu, Allocs: allocations(), Busy: busyMemory(), Count: count()}, err
+	return answer{CPU: cpu, Allocs: allocations(), Count: count()}, err
 }
 
 func beginProfile(file string) error {

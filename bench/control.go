@@ -28,6 +28,7 @@ type question string
 const (
 	askBegin  question = "begin"  // the measured interval begins
 	askEnd    question = "end"    // it ends
+	askBusy   question = "busy"   // after that: end the profile, count memory in use
 	askMemory question = "memory" // collect garbage and count
 	askStart  question = "start"  // a client starts its work
 	askStop   question = "stop"   // and ends it
@@ -38,7 +39,7 @@ type answer struct {
 	Addr       string        // where a server listens
 	CPU        time.Duration // user and system, of the whole process so far
 	Allocs     uint64        // heap objects allocated so far
-	Busy       uint64        // bytes of heap alive at the last collection, and of stacks
+	Busy       uint64        // bytes of heap and stacks in use under load, pools included
 	Count      uint64        // what a client has done so far
 	RSS        uint64        // resident bytes
 	Live       uint64        // bytes of heap in use and of stacks, after a collection

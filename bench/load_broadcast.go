@@ -65,8 +65,10 @@ func loadBroadcast(p *process, s *scenario, t *target, dur time.Duration) (value
 		w.n.Add(1)
 		return nil
 	})
-	l.wg.Go(func() { l.publish(r, bs, links[0], s.Depth) })
+	ended := make(chan struct{})
+	l.wg.Go(func() { l.publish(r, bs, links[0], s.Depth, ended) })
 	l.interrupt = func() {
+		close(ended)
 		for _, c := range links {
 			_ = c.SetReadDeadline(time.Now())
 		}
@@ -74,16 +76,16 @@ func loadBroadcast(p *process, s *scenario, t *target, dur time.Duration) (value
 	return l.measure(p, dur)
 }
 
-// publish keeps a number of rounds in flight.
-func (l *load) publish(r *rounds, bs []burst, c io.Writer, inFlight int) {
+// publish keeps a number of rounds in flight until the load has ended.
+func (l *load) publish(r *rounds, bs []burst, c io.Writer, inFlight int, ended <-chan struct{}) {
 	for range inFlight {
 		r.done <- struct{}{}
 	}
 	for round := 0; !l.stopped.Load(); round++ {
 		select {
 		case <-r.done:
-		case <-time.After(patience):
-			return // the readers' deadlines say so too
+		case <-ended:
+			return
 		}
 		r.started[round%roundRing].Store(time.Now().UnixNano())
 		if _, err := c.Write(bs[round%len(bs)].request); err != nil {

@@ -91,9 +91,7 @@ func (l *load) err() error {
 func (l *load) measure(p *process, dur time.Duration) (values, error) {
 	time.Sleep(min(dur/3, 300*time.Millisecond))
 	l.measuring.Store(true)
-	before := l.wireBytes()
 	iv, err := p.measure(dur, l.count)
-	wire := l.wireBytes() - before
 	l.measuring.Store(false)
 	failure := l.err()
 	l.stopped.Store(true)
@@ -110,7 +108,7 @@ func (l *load) measure(p *process, dur time.Duration) (values, error) {
 		all.merge(&l.workers[i].times)
 	}
 	v[p50.Key], v[p99.Key] = all.quantile(0.5), all.quantile(0.99)
-	v[wireBytes.Key] = float64(wire) / float64(iv.count)
+	v[wireBytes.Key] = float64(l.wireBytes()) / float64(l.count())
 	return v, nil
 }
 

@@ -7,7 +7,7 @@ import (
 
 // settle is how long connections are left alone before memory is counted: what
 // a library keeps for a little while after a message is not idle memory.
-const settle = 1500 * time.Millisecond
+var settle = 1500 * time.Millisecond
 
 // loadIdle opens connections, echoes once on each and lets them be.
 func loadIdle(p *process, s *scenario, t *target, _ time.Duration) (values, error) {

@@ -34,7 +34,7 @@ type clientPeer struct {
 // peers are all there are, in the order of their turns.
 func peers() []*peer {
 	return []*peer{
-		oursPeer, oursSelectPeer,
+		oursPeer, oursSelectPeer, oursTCPPeer,
 		gwsPeer, gorillaPeer, gorillaChanPeer, gobwasPeer, nbioPeer, coderPeer,
 		rawPeer,
 	}

@@ -41,6 +41,7 @@ func serveGobwas(j *serverJob) error {
 		}
 		handle := s.write
 		if _, ok := ext.Accepted(); ok {
+			s.state = s.state.Set(ws.StateExtended)
 			handle = s.writeInflated
 		}
 		if j.broadcast() {
@@ -151,10 +152,19 @@ var (
 		})
 	}}
 	gobwasInflaters = sync.Pool{New: func() any {
-		return wsflate.NewReader(nil, func(r io.Reader) wsflate.Decompressor { return flate.NewReader(r) })
+		return wsflate.NewReader(nil, func(r io.Reader) wsflate.Decompressor {
+			return gobwasInflater{flate.NewReader(r)}
+		})
 	}}
 	gobwasBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 )
+
+// A gobwasInflater has the form of Reset that wsflate reuses decompressors by.
+type gobwasInflater struct{ io.ReadCloser }
+
+func (i gobwasInflater) Reset(r io.Reader) {
+	_ = i.ReadCloser.(flate.Resetter).Reset(r, nil) // never fails
+}
 
 // writeInflated decompresses a message, compresses it again and sends it.
 func (c *gobwasConn) writeInflated(h ws.Header, payload []byte) error {

@@ -28,6 +28,8 @@ func serveNbio(j *serverJob) error {
 		IOMod:                   nbhttp.IOModMixed,
 		MaxLoad:                 1 << 20,
 		ReleaseWebsocketPayload: true,
+		// The default splits messages into frames of 32 KiB.
+		MaxWebsocketFramePayloadSize: j.maxMessage(),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = u.Upgrade(w, r, nil) // answers the request if it fails
 		}),
@@ -46,7 +48,9 @@ func serveNbio(j *serverJob) error {
 			{Certificate: cert.Certificate, PrivateKey: cert.PrivateKey},
 		}}
 	}
-	if err := nbhttp.NewEngine(conf).Start(); err != nil {
+	e := nbhttp.NewEngine(conf)
+	u.Engine = e // else connections that block take the default's configuration
+	if err := e.Start(); err != nil {
 		return err
 	}
 	select {}

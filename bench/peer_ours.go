@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"time"
 
@@ -26,6 +27,15 @@ var oursSelectPeer = &peer{
 	about: "as ours, but with a select loop over Messages, Closed and a ticker: the form that the documentation shows first",
 	serve: func(j *serverJob) error { return serveOurs(j, selectLoop) },
 	able:  oursAble,
+}
+
+var oursTCPPeer = &peer{
+	name: "ours-tcp", ours: true, module: "github.com/chanws/websocket",
+	about: "AcceptConn on connections of a listener, without net/http, for comparison with those peers that do so: gws, gobwas, nbio",
+	serve: serveOursTCP,
+	able: func(s *scenario) bool {
+		return oursAble(s) && (s.Kind == kindIdle || s.Kind == kindChurn)
+	},
 }
 
 func oursAble(s *scenario) bool { return s.Deflate == noDeflate || oursExtensions != nil }
@@ -68,6 +78,20 @@ func serveOurs(j *serverJob, loop oursLoop) error {
 	})
 }
 
+func serveOursTCP(j *serverJob) error {
+	opts := oursAcceptOptions(j)
+	var all oursHub
+	return acceptLoop(j.listener(), func(nc net.Conn) {
+		c, _, err := websocket.AcceptConn(context.Background(), nc, opts)
+		if err != nil {
+			return
+		}
+		// The loop gets a fresh goroutine here too, whose stack has not grown
+		// in the handshake.
+		go oursServe(j, c, &all, rangeLoop)
+	})
+}
+
 func oursServe(j *serverJob, c *websocket.Conn, all *oursHub, loop oursLoop) {
 	defer c.Abort()
 	if j.broadcast() {
@@ -88,6 +112,9 @@ func rangeLoop(c *websocket.Conn, handle func(websocket.Message) bool) {
 			return
 		}
 	}
+	// Messages ends before the closing handshake does: an Abort now would take
+	// the close frame back.
+	<-c.Closed()
 }
 
 func selectLoop(c *websocket.Conn, handle func(websocket.Message) bool) {

@@ -63,6 +63,11 @@ type interval struct {
 	count  uint64
 }
 
+// maxExtensions is how often an interval may be prolonged by its own length in
+// which nothing was done: on a machine that is busy otherwise a short one can
+// end before the server has had a turn.
+const maxExtensions = 20
+
 // measure lets the child work for dur. count is how much work was done so far;
 // if it is nil, the child's own count is taken.
 func (p *process) measure(dur time.Duration, count func() uint64) (interval, error) {
@@ -70,28 +75,40 @@ func (p *process) measure(dur time.Duration, count func() uint64) (interval, err
 	if err != nil {
 		return interval{}, err
 	}
-	time.Sleep(dur)
-	end, to, t1, err := p.mark(askEnd, count)
-	if err != nil {
-		return interval{}, err
+	var iv interval
+	for range maxExtensions {
+		time.Sleep(dur)
+		end, to, t1, err := p.mark(askEnd, count)
+		if err != nil {
+			return interval{}, err
+		}
+		if to > from {
+			iv = interval{cpu: end.CPU - begin.CPU, wall: t1.Sub(t0), allocs: end.Allocs - begin.Allocs, count: to - from}
+			break
+		}
 	}
-	iv := interval{cpu: end.CPU - begin.CPU, wall: t1.Sub(t0), allocs: end.Allocs - begin.Allocs, busy: end.Busy, count: to - from}
-	if to <= from {
-		return iv, errors.New("nothing was done")
+	a, err := p.ask(askBusy)
+	iv.busy = a.Busy
+	if err == nil && iv.count == 0 {
+		err = errors.New("nothing was done")
 	}
-	return iv, nil
+	return iv, err
 }
 
+// mark asks the child for its account. Work goes on while the question is on
+// its way, which can take a while on a busy machine: the time and the count
+// that belong to the answer lie half-way.
 func (p *process) mark(q question, count func() uint64) (answer, uint64, time.Time, error) {
+	if count == nil {
+		a, err := p.ask(q)
+		return a, a.Count, time.Now(), err
+	}
+	n, t := count(), time.Now()
 	a, err := p.ask(q)
-	t := time.Now()
 	if err != nil {
 		return a, 0, t, fmt.Errorf("%s: %w", q, err)
 	}
-	if count == nil {
-		return a, a.Count, t, nil
-	}
-	return a, count(), t, nil
+	return a, n + (count()-n)/2, t.Add(time.Since(t) / 2), nil
 }
 
 // values gives what an interval says, by the keys of metrics.

@@ -103,8 +103,8 @@ func (r *result) print(out io.Writer) {
 		for _, m := range r.Metrics {
 			fmt.Fprint(w, p.cell(m))
 		}
-		if p.Error != "" {
-			fmt.Fprintf(w, "failed: %s", p.Error)
+		if n := len(p.Failures); n > 0 {
+			fmt.Fprintf(w, "%d of %d rounds failed: %s", n, len(p.runs), p.Failures[0])
 		}
 		fmt.Fprintln(w)
 	}

@@ -18,8 +18,8 @@ type peerResult struct {
 	Ours      bool               `json:"ours,omitempty"`
 	Reference bool               `json:"reference,omitempty"`
 	Metrics   map[string]summary `json:"metrics,omitempty"`
-	Error     string             `json:"error,omitempty"`
-	runs      []values
+	Failures  []string           `json:"failures,omitempty"`
+	runs      []values           // of each round; nil where it failed
 }
 
 func newResult(s *scenario) *result { return &result{Scenario: *s, Metrics: s.metrics()} }
@@ -35,17 +35,43 @@ func (r *result) of(p *peer) *peerResult {
 	return pr
 }
 
-// failed tells whether a peer has failed before; it gets no further turn.
-func (r *result) failed(p *peer) bool { return r.of(p).Error != "" }
+// maxFailures is after how many a peer gets no further turn in a scenario.
+const maxFailures = 2
+
+func (r *result) failed(p *peer) bool { return len(r.of(p).Failures) >= maxFailures }
 
 func (r *result) add(p *peer, v values, err error) {
 	pr := r.of(p)
-	if err != nil {
-		pr.Error = err.Error()
-		fmt.Fprintf(os.Stderr, "bench: %s, %s: %v\n", r.Scenario.Name, p.name, err)
-		return
-	}
 	pr.runs = append(pr.runs, v)
+	if err != nil {
+		pr.Failures = append(pr.Failures, err.Error())
+		fmt.Fprintf(os.Stderr, "bench: %s, %s: %v\n", r.Scenario.Name, p.name, err)
+	}
+}
+
+// samples are the values of a metric in those rounds that have one.
+func (p *peerResult) samples(m metric) []float64 {
+	var s []float64
+	for _, v := range p.runs {
+		if x, ok := v[m.Key]; ok {
+			s = append(s, x)
+		}
+	}
+	return s
+}
+
+// ratios are those of each round in which both peers have a value, and so ran
+// one shortly after the other.
+func (p *peerResult) ratios(to *peerResult, m metric) []float64 {
+	var rs []float64
+	for i := range min(len(p.runs), len(to.runs)) {
+		x, ok := p.runs[i][m.Key]
+		y, has := to.runs[i][m.Key]
+		if ok && has && y > 0 {
+			rs = append(rs, x/y)
+		}
+	}
+	return rs
 }
 
 // finish computes medians and ratios.
@@ -53,13 +79,7 @@ func (r *result) finish() *result {
 	for _, p := range r.Peers {
 		p.Metrics = map[string]summary{}
 		for _, m := range r.Metrics {
-			var samples []float64
-			for _, v := range p.runs {
-				if x, ok := v[m.Key]; ok {
-					samples = append(samples, x)
-				}
-			}
-			if len(samples) > 0 {
+			if samples := p.samples(m); len(samples) > 0 {
 				p.Metrics[m.Key] = summarize(samples)
 			}
 		}
@@ -69,14 +89,15 @@ func (r *result) finish() *result {
 		if m.Plain || best == nil {
 			continue
 		}
-		to := best.Metrics[m.Key]
 		for _, p := range r.Peers {
-			if s, ok := p.Metrics[m.Key]; ok {
-				s.compare(&to)
-				// The best is 1 by definition, however noisy.
-				s.Worthless = s.Worthless && p != best
-				p.Metrics[m.Key] = s
+			s, ok := p.Metrics[m.Key]
+			if !ok {
+				continue
 			}
+			s.compare(p.ratios(best, m))
+			// The best is 1 by definition, however noisy.
+			s.Worthless = s.Worthless && p != best
+			p.Metrics[m.Key] = s
 		}
 	}
 	return r

@@ -123,7 +123,7 @@ var (
 	p99           = metric{Key: "p99", Unit: "µs"}
 	allocs        = metric{Key: "allocs", Unit: "/msg", Plain: true}
 	liveKB        = metric{Key: "live", Unit: "KB/conn"}
-	busyKB        = metric{Key: "busy", Unit: "KB/conn"} // alive at the last collection under load
+	busyKB        = metric{Key: "busy", Unit: "KB/conn"} // in use under load, pools included
 	rssKB         = metric{Key: "rss", Unit: "KB/conn"}
 	goroutines    = metric{Key: "goroutines", Unit: "/conn", Plain: true}
 	wireBytes     = metric{Key: "wire", Unit: "B/msg"}

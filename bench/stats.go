@@ -14,8 +14,8 @@ type summary struct {
 	Min     float64   `json:"min"`
 	Max     float64   `json:"max"`
 	Samples []float64 `json:"samples"`
-	// Ratio is to the best peer: the median of the ratios of each round, in
-	// which the two ran one shortly after the other. 0 where there is none.
+	// Ratio is to the best peer: the median of the ratios of the rounds.
+	// 0 where there is none.
 	Ratio float64 `json:"ratio,omitempty"`
 	// RatioSpread is (max-min)/median of those ratios.
 	RatioSpread float64 `json:"ratioSpread,omitempty"`
@@ -57,15 +57,8 @@ func (s *summary) spread() float64 {
 	return (s.Max - s.Min) / math.Abs(s.Median)
 }
 
-// compare sets the ratio to the best peer.
-func (s *summary) compare(best *summary) {
-	n := min(len(s.Samples), len(best.Samples))
-	var ratios []float64
-	for i := range n {
-		if best.Samples[i] != 0 {
-			ratios = append(ratios, s.Samples[i]/best.Samples[i])
-		}
-	}
+// compare sets the ratio to the best peer from those of the rounds.
+func (s *summary) compare(ratios []float64) {
 	if len(ratios) == 0 {
 		return
 	}

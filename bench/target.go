@@ -56,7 +56,12 @@ func (t *target) dial(i int, deadline time.Time) (net.Conn, agreement, error) {
 		return nil, agreement{}, err
 	}
 	if t.tls != nil {
-		c = tls.Client(c, t.tls)
+		tc := tls.Client(c, t.tls)
+		if err := tc.Handshake(); err != nil {
+			c.Close()
+			return nil, agreement{}, fmt.Errorf("TLS handshake: %w", err)
+		}
+		c = tc
 	}
 	if t.tcp {
 		return c, agreement{}, nil
