@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -12,6 +13,7 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -316,12 +318,12 @@ func refusal(conn net.Conn, err error, rest []byte) error {
 	if failed.BodyLength >= 0 {
 		want = min(want, failed.BodyLength)
 	}
-	body := append([]byte(nil), rest[:min(int64(len(rest)), want)]...)
-	if missing := want - int64(len(body)); missing > 0 {
-		conn.SetReadDeadline(time.Now().Add(lingerTimeout))
-		more, _ := io.ReadAll(io.LimitReader(conn, missing))
-		body = append(body, more...)
+	source := io.MultiReader(bytes.NewReader(rest), conn)
+	if failed.Chunked {
+		source = httputil.NewChunkedReader(source)
 	}
+	conn.SetReadDeadline(time.Now().Add(lingerTimeout))
+	body, _ := io.ReadAll(io.LimitReader(source, want))
 	return &HandshakeError{
 		Status: failed.Status, Header: failed.Header, Body: body, Err: failed,
 		// A server may refuse. Else what is not 101 to the letter is a breach.
