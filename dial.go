@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -12,6 +13,7 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"slices"
 	"time"
@@ -409,12 +411,12 @@ func refusal(conn net.Conn, err error, response *negotiate.ResponseError, rest [
 	if response.BodyLength >= 0 {
 		want = min(want, response.BodyLength)
 	}
-	body := append([]byte(nil), rest[:min(int64(len(rest)), want)]...)
-	if missing := want - int64(len(body)); missing > 0 {
-		conn.SetReadDeadline(time.Now().Add(lingerTimeout))
-		more, _ := io.ReadAll(io.LimitReader(conn, missing))
-		body = append(body, more...)
+	source := io.MultiReader(bytes.NewReader(rest), conn)
+	if failed.Chunked {
+		source = httputil.NewChunkedReader(source)
 	}
+	conn.SetReadDeadline(time.Now().Add(lingerTimeout))
+	body, _ := io.ReadAll(io.LimitReader(source, want))
 	return &HandshakeError{
 		Status: response.Status, Header: response.Header, Body: body, Err: err,
 		// A server may refuse. Else what is not 101 to the letter is a breach.
