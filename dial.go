@@ -412,7 +412,7 @@ func refusal(conn net.Conn, err error, response *negotiate.ResponseError, rest [
 		want = min(want, response.BodyLength)
 	}
 	source := io.MultiReader(bytes.NewReader(rest), conn)
-	if failed.Chunked {
+	if response.Chunked {
 		source = httputil.NewChunkedReader(source)
 	}
 	conn.SetReadDeadline(time.Now().Add(lingerTimeout))
