@@ -23,11 +23,11 @@ import (
 
 // The examples below have a server at hand that echoes.
 func newEchoServer() (url string, stop func()) {
-	server := httptest.NewServer(websocket.Handler(echo, nil))
+	server := httptest.NewServer(websocket.Handler(echoServer, nil))
 	return "ws" + strings.TrimPrefix(server.URL, "http"), server.Close
 }
 
-func echo(ws *websocket.Conn) {
+func echoServer(ws *websocket.Conn) {
 	for m := range ws.Messages() {
 		if err := ws.Send(context.Background(), m); err != nil {
 			return
@@ -127,7 +127,7 @@ func ExampleAcceptConn() {
 
 // A page and a WebSocket at one address.
 func ExampleIsWebSocket() {
-	socket := websocket.Handler(echo, nil)
+	socket := websocket.Handler(echoServer, nil)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if websocket.IsWebSocket(r) {
 			socket.ServeHTTP(w, r)
@@ -468,7 +468,7 @@ func ExampleDialOptions_unixSocket() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := &http.Server{Handler: websocket.Handler(echo, nil)}
+	server := &http.Server{Handler: websocket.Handler(echoServer, nil)}
 	go server.Serve(listener)
 	defer server.Close()
 
@@ -490,7 +490,7 @@ func ExampleDialOptions_unixSocket() {
 // RootCAs are the authorities that a client trusts, instead of the system's. The
 // host name is verified in any case.
 func ExampleDialOptions_rootCAs() {
-	server := httptest.NewTLSServer(websocket.Handler(echo, nil))
+	server := httptest.NewTLSServer(websocket.Handler(echoServer, nil))
 	defer server.Close()
 	pool := x509.NewCertPool()
 	pool.AddCert(server.Certificate())
@@ -508,7 +508,7 @@ func ExampleDialOptions_rootCAs() {
 
 // The client's order decides among the subprotocols that both speak.
 func ExampleAcceptOptions_subprotocols() {
-	server := httptest.NewServer(websocket.Handler(echo, &websocket.AcceptOptions{
+	server := httptest.NewServer(websocket.Handler(echoServer, &websocket.AcceptOptions{
 		Subprotocols: []string{"chat.v1", "chat.v2"},
 	}))
 	defer server.Close()
@@ -529,7 +529,7 @@ func ExampleAcceptOptions_subprotocols() {
 func ExampleAcceptOptions_shutdown() {
 	ctx, shutdown := context.WithCancel(context.Background())
 	var open sync.WaitGroup
-	socket := websocket.Handler(echo, &websocket.AcceptOptions{Context: ctx})
+	socket := websocket.Handler(echoServer, &websocket.AcceptOptions{Context: ctx})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		open.Add(1)
 		defer open.Done()

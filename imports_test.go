@@ -23,17 +23,17 @@ var rooms = []struct {
 	others []string                   // of other modules, by prefix
 	std    func(imported string) bool // of the standard library; nil for all
 }{
-	{"", []string{"codec", "negotiate"}, []string{"golang.org/x/sync/"}, nil},
+	{"", []string{"codec", "negotiate"}, []string{"golang.org/x/sync/", "golang.org/x/net/proxy/"}, nil},
 	{"codec", nil, nil, sansIO},
 	{"negotiate", nil, nil, nil},
 	{"negotiate/deflate", []string{"negotiate"}, []string{"github.com/klauspost/compress/"}, nil},
 }
 
-// sansIO reports whether a package is neither network nor file, goroutine nor
-// clock. A pool and a counter are no lock.
+// sansIO reports whether a package is neither network nor file nor goroutine. A pool
+// and a counter are no lock, and time is needed for its Duration: see TestNoClock.
 func sansIO(imported string) bool {
 	switch first, _, _ := strings.Cut(imported, "/"); first {
-	case "net", "os", "time", "context", "syscall", "log", "testing":
+	case "net", "os", "context", "syscall", "log", "testing":
 		return false
 	}
 	return true
@@ -98,6 +98,24 @@ func TestCodecHasNoLock(t *testing.T) {
 			if found != "sync.Pool" {
 				t.Errorf("%s: %s", name, found)
 			}
+		}
+	}
+}
+
+// TestNoClock holds codec to durations: it never asks what time it is, nor waits.
+func TestNoClock(t *testing.T) {
+	files, err := filepath.Glob("codec/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	clock := regexp.MustCompile(`time\.(Now|Since|Until|Sleep|After|AfterFunc|NewTimer|NewTicker|Tick)\b`)
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if used := clock.Find(source); used != nil && !strings.HasSuffix(file, "_test.go") {
+			t.Errorf("%s uses %s", file, used)
 		}
 	}
 }

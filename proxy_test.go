@@ -170,7 +170,7 @@ func proxyTo(scheme, address string) func(*http.Request) (*url.URL, error) {
 }
 
 // wantEcho dials, and talks with the server of newOrigin.
-func wantEcho(t *testing.T, address string, opts *websocket.DialOptions) {
+func wantThroughProxy(t *testing.T, address string, opts *websocket.DialOptions) {
 	t.Helper()
 	c, err := websocket.Dial(t.Context(), address, opts)
 	if err != nil {
@@ -234,7 +234,7 @@ func TestProxyConnect(t *testing.T) {
 	} {
 		t.Run(test.url, func(t *testing.T) {
 			p := newConnectProxy(test.to.Listener.Addr().String())
-			wantEcho(t, test.url, &websocket.DialOptions{
+			wantThroughProxy(t, test.url, &websocket.DialOptions{
 				Proxy:       proxyTo("http", listen(t, p.serve)),
 				ProxyHeader: http.Header{"X-Own": {"a", "b"}},
 				Header:      http.Header{"Authorization": {"for the server"}},
@@ -255,8 +255,8 @@ func TestProxyPasswords(t *testing.T) {
 	p := newConnectProxy(newOrigin(t, httptest.NewServer).Listener.Addr().String())
 	p.password = proxyBasic
 	address := listen(t, p.serve)
-	wantEcho(t, "ws://example.com", &websocket.DialOptions{Proxy: proxyTo("http", address)})
-	wantEcho(t, "ws://example.com", &websocket.DialOptions{
+	wantThroughProxy(t, "ws://example.com", &websocket.DialOptions{Proxy: proxyTo("http", address)})
+	wantThroughProxy(t, "ws://example.com", &websocket.DialOptions{
 		Proxy:       http.ProxyURL(&url.URL{Scheme: "http", Host: address, User: url.User("other")}),
 		ProxyHeader: http.Header{"Proxy-Authorization": {proxyBasic}},
 	})
@@ -374,9 +374,9 @@ func TestProxyEarlyData(t *testing.T) {
 		return &websocket.DialOptions{Proxy: proxyTo("http", listen(t, p.serve)), TLSConfig: trusting(secure)}
 	}
 	const length = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
-	wantEcho(t, "ws://example.com", opts(plain, length))
-	wantEcho(t, "wss://example.com", opts(secure, length))
-	wantEcho(t, "ws://example.com", opts(plain, length+"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"))
+	wantThroughProxy(t, "ws://example.com", opts(plain, length))
+	wantThroughProxy(t, "wss://example.com", opts(secure, length))
+	wantThroughProxy(t, "ws://example.com", opts(plain, length+"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"))
 
 	err := wantDialError(t, "ws://example.com", opts(plain, length+"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"))
 	var failed *websocket.HandshakeError
@@ -435,8 +435,8 @@ func TestProxyOverTLS(t *testing.T) {
 	}
 	config := trusting(secure)
 	address := proxied(plain)
-	wantEcho(t, "ws://wrong.example", &websocket.DialOptions{Proxy: proxyTo("https", address), ProxyTLSConfig: config})
-	wantEcho(t, "wss://example.com", &websocket.DialOptions{
+	wantThroughProxy(t, "ws://wrong.example", &websocket.DialOptions{Proxy: proxyTo("https", address), ProxyTLSConfig: config})
+	wantThroughProxy(t, "wss://example.com", &websocket.DialOptions{
 		Proxy: proxyTo("https", proxied(secure)), ProxyTLSConfig: config, TLSConfig: config,
 	})
 
@@ -604,8 +604,8 @@ func dialPipe(t *testing.T, ctx context.Context, serve func(net.Conn), address, 
 func TestProxyFromEnvironment(t *testing.T) {
 	const again = "WEBSOCKET_TEST_PROXY_FROM_ENVIRONMENT"
 	if address := os.Getenv(again); address != "" {
-		wantEcho(t, "ws://example.com", nil)
-		wantEcho(t, address, nil) // of the loopback, which is spared
+		wantThroughProxy(t, "ws://example.com", nil)
+		wantThroughProxy(t, address, nil) // of the loopback, which is spared
 		if err := wantProxyError(t, "wss://example.com", nil); !strings.HasPrefix(err.Proxy, "socks5://127.0.0.1:") {
 			t.Errorf("%v", err)
 		}
@@ -711,7 +711,7 @@ func TestProxySOCKS(t *testing.T) {
 		p := &socksProxy{test.to.Listener.Addr().String(), test.method, make(chan string, 10)}
 		address := listen(t, p.serve)
 		for _, scheme := range []string{"socks5", "socks5h"} {
-			wantEcho(t, test.url, &websocket.DialOptions{Proxy: proxyTo(scheme, address), TLSConfig: config})
+			wantThroughProxy(t, test.url, &websocket.DialOptions{Proxy: proxyTo(scheme, address), TLSConfig: config})
 			if asked := <-p.asked; asked != test.asked {
 				t.Errorf("%s: asked for %s", test.url, asked)
 			}

@@ -384,6 +384,7 @@ func TestJar(t *testing.T) {
 		names(got.Cookies()) != "[b c own redirect refusal secure success]" {
 		t.Errorf("sent %v", got.Header)
 	}
+	//lint:ignore SA1008 an application may write it so, and the name is its own
 	if len(header) != 2 || len(header["cookie"]) != 2 {
 		t.Error("the options were written to")
 	}
