@@ -99,12 +99,14 @@ func TestWindowAcrossMessages(t *testing.T) {
 		again := append(hexes(3, window/4), first...)[:window/2]
 		for _, data := range [][]byte{first, again} {
 			wire, _, transformed, err := p.server.Outgoing(nil, message(data))
-			if err != nil || !transformed {
+			if err != nil || !transformed && bits > 9 {
 				t.Fatal(bits, err, transformed)
 			}
+			if !transformed {
+				continue // too little in common within so small a window
+			}
 			if got, err := peer.message(wire); err != nil || !bytes.Equal(got, data) {
-				t.Errorf("%d bits: %v", bits, err)
-				break
+				t.Fatalf("%d bits: %v", bits, err)
 			}
 		}
 	}
