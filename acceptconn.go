@@ -35,7 +35,7 @@ func AcceptConn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *h
 		if conn != nil {
 			conn.Abort()
 		}
-		err = &HandshakeError{Reason: "interrupted", Err: contextError(ctx)}
+		err = &HandshakeError{Reason: "interrupted", Err: interruption(ctx)}
 	}
 	if err != nil {
 		c.Close()
@@ -50,7 +50,7 @@ func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions, timeout time
 			return nil, nil, &HandshakeError{Reason: "TLS", Err: err}
 		}
 	}
-	head, rest, err := readHead(c, positive(opts.MaxHandshakeSize, negotiate.DefaultMaxHeaderBytes))
+	head, rest, err := readRequestHead(c, positive(opts.MaxHandshakeSize, negotiate.DefaultMaxHeaderBytes))
 	if err != nil {
 		return nil, nil, refuseConn(c, err)
 	}
@@ -71,8 +71,8 @@ func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions, timeout time
 	return conn, request, nil
 }
 
-// readHead reads up to the blank line that ends the head of a request.
-func readHead(c net.Conn, limit int) (head, rest []byte, err error) {
+// readRequestHead reads up to the blank line that ends the head of a request.
+func readRequestHead(c net.Conn, limit int) (head, rest []byte, err error) {
 	buffer := codec.NewBuffer(min(limit, 4<<10))
 	defer func() { buffer.Release() }()
 	for {

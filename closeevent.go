@@ -1,11 +1,13 @@
 package websocket
 
-// A CloseEvent is the last word on a connection, as the CloseEvent of the
-// browsers' WebSocket: exactly one arrives on [Conn.Closed].
+// A CloseEvent is the last word on a connection, as the CloseEvent of the browsers'
+// WebSocket: exactly one arrives on [Conn.Closed]. For [EventSource] and
+// [EventStream], whose protocol has no codes, it says by analogy: 1000 after Close,
+// 1001 after the end of the context in the options, else 1006.
 type CloseEvent struct {
-	// Code is the peer's status code where its close frame came first, ours
-	// where this side began; 1005 where the frame had none and 1006 where no
-	// closing handshake took place (RFC 6455, section 7.1.5).
+	// Code is that of the peer's close frame, 1005 where the frame had none. Where
+	// none came it is the code for the rule that the peer broke, such as 1002, and
+	// else 1006 (RFC 6455, section 7.1.5).
 	Code StatusCode
 	// Reason is the text that came with the code, often empty.
 	Reason string

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -12,6 +13,7 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"slices"
 	"time"
@@ -269,7 +271,7 @@ func (d *dialing) handshake(ctx context.Context, c *Conn) (*handshake, error) {
 	}
 	if interrupted(ctx) {
 		// What the interruption looked like to the network is of no interest.
-		return nil, &HandshakeError{Reason: "interrupted", Err: contextError(ctx)}
+		return nil, &HandshakeError{Reason: "interrupted", Err: interruption(ctx)}
 	}
 	var failed *HandshakeError
 	if !errors.As(err, &failed) {
@@ -287,8 +289,8 @@ func interrupted(ctx context.Context) bool {
 	return ctx.Err() != nil
 }
 
-// contextError matches ctx's error and its cause with errors.Is.
-func contextError(ctx context.Context) error {
+// interruption matches ctx's error and its cause with errors.Is.
+func interruption(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != ctx.Err() {
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
@@ -409,12 +411,12 @@ func refusal(conn net.Conn, err error, response *negotiate.ResponseError, rest [
 	if response.BodyLength >= 0 {
 		want = min(want, response.BodyLength)
 	}
-	body := append([]byte(nil), rest[:min(int64(len(rest)), want)]...)
-	if missing := want - int64(len(body)); missing > 0 {
-		conn.SetReadDeadline(time.Now().Add(lingerTimeout))
-		more, _ := io.ReadAll(io.LimitReader(conn, missing))
-		body = append(body, more...)
+	source := io.MultiReader(bytes.NewReader(rest), conn)
+	if response.Chunked {
+		source = httputil.NewChunkedReader(source)
 	}
+	conn.SetReadDeadline(time.Now().Add(lingerTimeout))
+	body, _ := io.ReadAll(io.LimitReader(source, want))
 	return &HandshakeError{
 		Status: response.Status, Header: response.Header, Body: body, Err: err,
 		// A server may refuse. Else what is not 101 to the letter is a breach.

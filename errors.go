@@ -26,6 +26,10 @@ var (
 	// spoken has no such frames (hixie-75 and hixie-76).
 	ErrPingUnsupported = errors.New("websocket: this protocol version has no ping")
 
+	// ErrNilContext is returned by calls that were given a nil context; those of
+	// a Conn return a [*UsageError] that matches it.
+	ErrNilContext = errors.New("websocket: nil context")
+
 	// ErrMessageTooBig is in the chain of the error that ends a connection whose
 	// peer sent a message over the limit (close code 1009).
 	ErrMessageTooBig = codec.ErrMessageTooBig
@@ -71,6 +75,11 @@ type UsageError struct {
 }
 
 func (e *UsageError) Error() string { return "websocket: " + e.Call + ": " + e.Reason }
+
+// Is reports that a UsageError for a nil context is an [ErrNilContext].
+func (e *UsageError) Is(target error) bool {
+	return target == ErrNilContext && e.Reason == errNilContext
+}
 
 // A TimeoutError ends a connection that waited for its peer for too long. It
 // matches [os.ErrDeadlineExceeded] and is a [net.Error].

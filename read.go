@@ -96,7 +96,7 @@ func (c *Conn) readMore() error {
 }
 
 // handle deals with one event.
-func (c *Conn) handle(event codec.Event) error {
+func (c *Conn) handle(event codec.FrameEvent) error {
 	switch event.Opcode {
 	case codec.OpPing:
 		c.gotPing(event.Payload)
@@ -115,7 +115,7 @@ func (c *Conn) handle(event codec.Event) error {
 }
 
 // gotMessage takes a message through the extensions to the application.
-func (c *Conn) gotMessage(event codec.Event) error {
+func (c *Conn) gotMessage(event codec.FrameEvent) error {
 	if c.pipeline != nil && event.Final {
 		if err := c.transformIncoming(&event); err != nil {
 			return err
@@ -136,7 +136,7 @@ func (c *Conn) gotMessage(event codec.Event) error {
 
 // transformIncoming has the extensions undo what they do to a message. The limit
 // on messages holds for what they make of it.
-func (c *Conn) transformIncoming(event *codec.Event) error {
+func (c *Conn) transformIncoming(event *codec.FrameEvent) error {
 	limit := c.maxMessageSize
 	if limit <= 0 {
 		limit = DefaultMaxMessageSize
@@ -372,9 +372,9 @@ func (c *Conn) drain() {
 // discard is a Reader that forgets everything.
 type discard struct{ buffer *codec.Buffer }
 
-func (d *discard) Next() (codec.Event, error) { return codec.Event{}, codec.ErrNeedMore }
-func (d *discard) Wrote(int)                  {}
-func (d *discard) Rest() int                  { return 0 }
+func (d *discard) Next() (codec.FrameEvent, error) { return codec.FrameEvent{}, codec.ErrNeedMore }
+func (d *discard) Wrote(int)                       {}
+func (d *discard) Rest() int                       { return 0 }
 
 func (d *discard) Space(int) []byte {
 	if d.buffer == nil {

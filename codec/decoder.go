@@ -179,7 +179,7 @@ func (d *Decoder) Idle() {
 
 // Next is described at [Reader]. Where a message is cut into parts they have the
 // opcode of the message, and all but the last have Final false.
-func (d *Decoder) Next() (Event, error) {
+func (d *Decoder) Next() (FrameEvent, error) {
 	for d.err == nil && d.buf != nil {
 		if !d.inFrame && !d.beginFrame() {
 			break
@@ -193,9 +193,9 @@ func (d *Decoder) Next() (Event, error) {
 		}
 	}
 	if d.err != nil {
-		return Event{}, d.err
+		return FrameEvent{}, d.err
 	}
-	return Event{}, ErrNeedMore
+	return FrameEvent{}, ErrNeedMore
 }
 
 // beginFrame uses the header of a frame, if it is there.
@@ -270,7 +270,7 @@ func (d *Decoder) parts() bool { return d.options.Parts && d.reserved == 0 }
 
 // decodePayload unmasks and checks what there is of the payload, and gives the
 // event that is complete with it.
-func (d *Decoder) decodePayload() (Event, bool) {
+func (d *Decoder) decodePayload() (FrameEvent, bool) {
 	inPlace := d.inPlace()
 	from := d.start
 	if inPlace {
@@ -285,14 +285,14 @@ func (d *Decoder) decodePayload() (Event, bool) {
 	d.done += uint64(n)
 	complete := d.done == d.header.Length
 	if !d.header.Opcode.IsControl() && !d.checkText(chunk, from, complete && d.header.Final) {
-		return Event{}, false
+		return FrameEvent{}, false
 	}
 	if complete {
 		d.inFrame = false
 	}
 	switch {
 	case inPlace && !complete:
-		return Event{}, false
+		return FrameEvent{}, false
 	case d.header.Opcode.IsControl():
 		return d.controlEvent()
 	case inPlace:
@@ -322,14 +322,14 @@ func (d *Decoder) checkText(chunk []byte, from int, last bool) bool {
 	return ok
 }
 
-func (d *Decoder) controlEvent() (Event, bool) {
+func (d *Decoder) controlEvent() (FrameEvent, bool) {
 	n := int(d.header.Length)
-	event := Event{Opcode: d.header.Opcode, Final: true, Payload: d.buf.Bytes[d.start : d.start+n : d.start+n]}
+	event := FrameEvent{Opcode: d.header.Opcode, Final: true, Payload: d.buf.Bytes[d.start : d.start+n : d.start+n]}
 	if event.Opcode == OpClose {
 		var err error
 		if event.Code, event.Reason, err = ConsumeClosePayload(event.Payload); err != nil {
 			d.fail(err, 0)
-			return Event{}, false
+			return FrameEvent{}, false
 		}
 	}
 	d.use(n)
@@ -363,10 +363,10 @@ func (d *Decoder) take(n int) ([]byte, *Buffer) {
 }
 
 // partEvent gives a part of a message, where there is anything to give.
-func (d *Decoder) partEvent(chunk []byte, complete bool) (Event, bool) {
+func (d *Decoder) partEvent(chunk []byte, complete bool) (FrameEvent, bool) {
 	final := complete && d.header.Final
 	if len(chunk) == 0 && !final {
-		return Event{}, false
+		return FrameEvent{}, false
 	}
 	if len(chunk) == 0 {
 		return d.messageEvent(nil, nil, final), true
@@ -376,7 +376,7 @@ func (d *Decoder) partEvent(chunk []byte, complete bool) (Event, bool) {
 }
 
 // assemble adds the chunk to the message, and gives it when it is whole.
-func (d *Decoder) assemble(chunk []byte, complete bool) (Event, bool) {
+func (d *Decoder) assemble(chunk []byte, complete bool) (FrameEvent, bool) {
 	if len(chunk) > 0 {
 		if d.assembly == nil {
 			d.assembly = NewBuffer(len(chunk))
@@ -385,7 +385,7 @@ func (d *Decoder) assemble(chunk []byte, complete bool) (Event, bool) {
 		d.use(len(chunk))
 	}
 	if !complete || !d.header.Final {
-		return Event{}, false
+		return FrameEvent{}, false
 	}
 	b := d.assembly
 	d.assembly = nil
@@ -395,11 +395,11 @@ func (d *Decoder) assemble(chunk []byte, complete bool) (Event, bool) {
 	return d.messageEvent(b.Bytes, b, true), true
 }
 
-func (d *Decoder) messageEvent(payload []byte, buffer *Buffer, final bool) Event {
+func (d *Decoder) messageEvent(payload []byte, buffer *Buffer, final bool) FrameEvent {
 	if final {
 		d.inMessage = false
 	}
-	return Event{Opcode: d.opcode, Final: final, Reserved: d.reserved, Payload: payload, Buffer: buffer}
+	return FrameEvent{Opcode: d.opcode, Final: final, Reserved: d.reserved, Payload: payload, Buffer: buffer}
 }
 
 // use drops the first n bytes of the input.

@@ -50,7 +50,7 @@ func decode(r Reader, input []byte, next func() int) []string {
 	}
 }
 
-func describe(e Event) string {
+func describe(e FrameEvent) string {
 	switch e.Opcode {
 	case OpClose:
 		return fmt.Sprintf("close %d %q", e.Code, e.Reason)

@@ -16,7 +16,7 @@ package codec
 type Reader interface {
 	// Next returns the next event, ErrNeedMore where the bytes at hand hold none,
 	// or a *ProtocolError, after which the Reader only gives that error again.
-	Next() (Event, error)
+	Next() (FrameEvent, error)
 
 	// Space returns where the next bytes are to be written: at least one byte,
 	// and at most limit where that is above 0. It may move what Next has not used.
@@ -56,9 +56,9 @@ type Frame struct {
 	Payload  []byte
 }
 
-// An Event is what a Reader gives: a message or a part of one (OpText, OpBinary),
+// A FrameEvent is what a Reader gives: a message or a part of one (OpText, OpBinary),
 // or a control frame (OpClose, OpPing, OpPong).
-type Event struct {
+type FrameEvent struct {
 	Opcode Opcode
 	// Final is false for all but the last part of a message, where a Reader was
 	// told to give messages in parts.

@@ -72,7 +72,7 @@ func FuzzChunks(f *testing.F) {
 // idling lets the buffer go whenever it can.
 type idling struct{ *Decoder }
 
-func (r *idling) Next() (Event, error) {
+func (r *idling) Next() (FrameEvent, error) {
 	event, err := r.Decoder.Next()
 	if err == ErrNeedMore {
 		r.Idle()
@@ -89,7 +89,7 @@ type joined struct {
 	message []byte
 }
 
-func (r *joined) Next() (Event, error) {
+func (r *joined) Next() (FrameEvent, error) {
 	event, err := r.Reader.Next()
 	for err == nil && !event.Opcode.IsControl() {
 		r.message = append(r.message, event.Payload...)
@@ -136,8 +136,8 @@ func FuzzRoundTrip(f *testing.F) {
 			t.Fatal("Seal is not for this frame")
 		}
 		wire = append(wire, sealed...)
-		message := describe(Event{Opcode: opcode, Final: true, Payload: payload})
-		want := []string{message, describe(Event{Opcode: OpPing, Payload: payload[:min(cut, 125)]}), message, message}
+		message := describe(FrameEvent{Opcode: opcode, Final: true, Payload: payload})
+		want := []string{message, describe(FrameEvent{Opcode: OpPing, Payload: payload[:min(cut, 125)]}), message, message}
 		if got := decode(NewDecoder(DecoderOptions{Role: role}), wire, chunksOf(1+cut)); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}

@@ -105,7 +105,7 @@ func (d *HixieDecoder) Idle() {
 }
 
 // Next is described at [Reader].
-func (d *HixieDecoder) Next() (Event, error) {
+func (d *HixieDecoder) Next() (FrameEvent, error) {
 	for d.err == nil && d.Rest() > 0 {
 		input := d.buf.Bytes[d.start:]
 		switch d.state {
@@ -118,7 +118,7 @@ func (d *HixieDecoder) Next() (Event, error) {
 			}
 		case hixieLength:
 			if d.takeLength(input[0]) {
-				return Event{Opcode: OpClose, Final: true, Code: StatusNoStatusReceived}, nil
+				return FrameEvent{Opcode: OpClose, Final: true, Code: StatusNoStatusReceived}, nil
 			}
 		case hixieSkipped:
 			n := min(d.skip, uint64(len(input)))
@@ -130,9 +130,9 @@ func (d *HixieDecoder) Next() (Event, error) {
 		}
 	}
 	if d.err != nil {
-		return Event{}, d.err
+		return FrameEvent{}, d.err
 	}
-	return Event{}, ErrNeedMore
+	return FrameEvent{}, ErrNeedMore
 }
 
 func (d *HixieDecoder) use(n int) {
@@ -149,7 +149,7 @@ func (d *HixieDecoder) beginFrame(kind byte) {
 }
 
 // takeText takes what there is of a frame that ends with 0xFF.
-func (d *HixieDecoder) takeText(input []byte) (Event, bool) {
+func (d *HixieDecoder) takeText(input []byte) (FrameEvent, bool) {
 	end := bytes.IndexByte(input, 0xFF)
 	chunk := input
 	if end >= 0 {
@@ -161,23 +161,23 @@ func (d *HixieDecoder) takeText(input []byte) (Event, bool) {
 		chunk = chunk[:room]
 	}
 	if d.kind == 0 && !d.addText(chunk, fits && end >= 0) {
-		return Event{}, false
+		return FrameEvent{}, false
 	}
 	if !fits {
 		d.fail(StatusMessageTooBig, tooBig(1, d.limit, d.limit).Reason, len(chunk))
-		return Event{}, false
+		return FrameEvent{}, false
 	}
 	d.length += uint64(len(chunk))
 	d.use(len(chunk))
 	if end < 0 {
-		return Event{}, false
+		return FrameEvent{}, false
 	}
 	d.use(1)
 	d.state = hixieType
 	if d.kind != 0 {
-		return Event{}, false
+		return FrameEvent{}, false
 	}
-	event := Event{Opcode: OpText, Final: true, Buffer: d.body}
+	event := FrameEvent{Opcode: OpText, Final: true, Buffer: d.body}
 	if d.body != nil {
 		event.Payload = d.body.Bytes
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/chanws/websocket"
 	"github.com/chanws/websocket/conformance"
+	"github.com/chanws/websocket/negotiate"
+	"github.com/chanws/websocket/negotiate/deflate"
 )
 
 // reasons lists the cases that this library does not pass strictly, with the
@@ -22,11 +24,13 @@ var reasons = map[string]string{}
 // every extension the library has.
 var (
 	accepting = map[string]*websocket.AcceptOptions{
-		"plain":  {},
-		"drafts": {AllowDrafts: true},
+		"plain":   {},
+		"drafts":  {AllowDrafts: true},
+		"deflate": {Extensions: []negotiate.Extension{deflate.New(nil)}},
 	}
 	dialling = map[string]*websocket.DialOptions{
-		"plain": {},
+		"plain":   {},
+		"deflate": {Extensions: []negotiate.Extension{deflate.New(nil)}},
 	}
 )
 

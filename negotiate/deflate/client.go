@@ -37,22 +37,21 @@ func (c *client) offers() (first, second params) {
 	return first, second
 }
 
-// Activate makes the session of an answer that either of the offers allows.
+// Activate makes the session of an answer. Any legal one answers one of the two
+// offers, unless it lacks what both demand: beyond what was offered a server may
+// limit itself, and forbid the client takeover (RFC 7692, sections 7.1.1 and
+// 7.1.2).
 //
 // "A client MUST _Fail the WebSocket Connection_ if the peer server accepted an
 // extension negotiation offer for this extension with an extension negotiation
-// response meeting any of the following conditions" (RFC 7692, section 7.1)
+// response meeting any of the following conditions" (section 7.1)
 func (c *client) Activate(answer []negotiate.Param) (negotiate.Session, error) {
 	p, err := parseAnswer(answer)
 	if err != nil {
 		return nil, err
 	}
-	first, second := c.offers()
-	if err = first.allows(p); err != nil {
-		err = second.allows(p)
-	}
-	if err != nil {
-		return nil, err
+	if c.options.ServerNoContextTakeover && !p.serverNoTakeover {
+		return nil, errTakeover
 	}
 	own := direction{
 		bits:     min(orElse(p.clientBits, MaxWindowBits), orElse(c.options.ClientMaxWindowBits, MaxWindowBits)),
@@ -62,23 +61,4 @@ func (c *client) Activate(answer []negotiate.Param) (negotiate.Session, error) {
 	return (*Extension)(c).session(own, peer), nil
 }
 
-var (
-	errTakeover   = errors.New("deflate: server_no_context_takeover was asked for and not granted (RFC 7692, section 7.1.1.1)")
-	errServerBits = errors.New("deflate: server_max_window_bits is not what was asked for (RFC 7692, section 7.1.2.1)")
-	errClientBits = errors.New("deflate: client_max_window_bits is larger than offered (RFC 7692, section 7.1.2.2)")
-)
-
-// allows says why an answer can not be one to this offer. Beyond what was offered a
-// server may limit itself, and forbid the client takeover (RFC 7692, sections
-// 7.1.1 and 7.1.2).
-func (offer params) allows(answer params) error {
-	switch {
-	case offer.serverNoTakeover && !answer.serverNoTakeover:
-		return errTakeover
-	case offer.serverBits != 0 && (answer.serverBits == 0 || answer.serverBits > offer.serverBits):
-		return errServerBits
-	case offer.clientBits != anyBits && answer.clientBits > offer.clientBits:
-		return errClientBits
-	}
-	return nil
-}
+var errTakeover = errors.New("deflate: server_no_context_takeover was asked for and not granted (RFC 7692, section 7.1.1.1)")

@@ -20,8 +20,9 @@
 // Both grow with what passes, to at most twice as much, so that a connection that has
 // echoed 1 KiB keeps 2 KiB. Without takeover there is no history.
 //
-// With takeover every message pays for going through the history again, and that
-// still takes less time than the standard library's compressor takes without any:
-// for JSON records of 1 KiB 28 us to send and 9 us to receive, against 33 us and
-// 14 us, with 288 bytes on the wire instead of 410.
+// With takeover every message pays for going through the history again, and still
+// takes about the time that the standard library's compressor takes without any: to
+// receive and send a JSON record of 1 KiB 36 us against 42 us, with 288 bytes on the
+// wire instead of 410; for long texts 61 us against 54 us, and 372 bytes instead of
+// 550. Without takeover it is 26 us and 40 us, with 400 and 529 bytes.
 package deflate

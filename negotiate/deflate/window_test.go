@@ -86,3 +86,26 @@ func TestStrictInflater(t *testing.T) {
 		t.Error("a reference beyond the window passed")
 	}
 }
+
+// TestWindowAcrossMessages repeats at the end of a message what is in the history but
+// further back than the window.
+func TestWindowAcrossMessages(t *testing.T) {
+	hexes := func(seed, n int) []byte { return fmt.Appendf(nil, "%x", random(n + seed)[:n/2]) }
+	for bits := MinWindowBits; bits < MaxWindowBits; bits++ {
+		window := 1 << bits
+		p, _ := agree(t, nil, &Options{ServerMaxWindowBits: bits, Threshold: -1})
+		peer := &strict{window: window}
+		first := hexes(1, min(window, outgoingHistory))
+		again := append(hexes(3, window/4), first...)[:window/2]
+		for _, data := range [][]byte{first, again} {
+			wire, _, transformed, err := p.server.Outgoing(nil, message(data))
+			if err != nil || !transformed {
+				t.Fatal(bits, err, transformed)
+			}
+			if got, err := peer.message(wire); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%d bits: %v", bits, err)
+				break
+			}
+		}
+	}
+}

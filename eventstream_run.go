@@ -1,0 +1,273 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+)
+
+// A streamAttempt is one connection of an EventStream.
+type streamAttempt struct {
+	es     *EventStream
+	ctx    context.Context
+	idle   *time.Timer // ends ctx; nil without IdleTimeout
+	parser codec.EventParser
+	opened bool
+}
+
+// run owns the stream: it is the only one to send on, and to close, its channels.
+func (es *EventStream) run() {
+	retry, failures := es.opts.Retry, 0
+	for {
+		a := &streamAttempt{es: es}
+		err := a.run()
+		if es.ctx.Err() != nil {
+			es.finish(context.Cause(es.ctx))
+			return
+		}
+		es.setConnecting()
+		es.report(err)
+		after, again := es.retryAfter(err)
+		if !again {
+			es.finish(err)
+			return
+		}
+		if d, ok := a.parser.Retry(); ok {
+			retry = d
+		}
+		failures++
+		if a.opened && !errors.Is(err, ErrMessageTooBig) {
+			failures = 0
+		}
+		if !es.sleep(max(after, es.backoff(retry, failures))) {
+			es.finish(context.Cause(es.ctx))
+			return
+		}
+	}
+}
+
+// retryAfter tells whether the stream may go on after err, and how long the
+// server wants it to wait.
+func (es *EventStream) retryAfter(err error) (d time.Duration, again bool) {
+	var no *EventSourceError
+	if !errors.As(err, &no) {
+		return 0, true
+	}
+	return parseRetryAfter(no.Header.Get("Retry-After"), time.Now()), slices.Contains(es.opts.RetryStatus, no.StatusCode)
+}
+
+// parseRetryAfter reads a Retry-After field: seconds or a date (RFC 9110, section
+// 10.2.3).
+func parseRetryAfter(s string, now time.Time) time.Duration {
+	const most = time.Duration(1<<63-1) / time.Second
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return min(most, time.Duration(min(n, uint64(most)))) * time.Second
+	}
+	if at, err := http.ParseTime(s); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// backoff is the wait before the next attempt: "a delay equal to the
+// reconnection time of the event source. Optionally, wait some more. In
+// particular, if the previous attempt failed, then user agents might introduce
+// an exponential backoff delay" (WHATWG HTML, section 9.2.3).
+func (es *EventStream) backoff(retry time.Duration, failures int) time.Duration {
+	const least = 100 * time.Millisecond // to double from, where the server said 0
+	most := max(retry, es.opts.MaxRetry)
+	d := retry
+	for ; failures > 1 && d < most; failures-- {
+		d = min(most, 2*max(d, least/2))
+	}
+	if es.opts.Jitter > 0 && d < 1<<60 {
+		d += time.Duration(min(es.opts.Jitter, 1) * rand.Float64() * float64(d))
+	}
+	return d
+}
+
+func (es *EventStream) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-es.ctx.Done():
+		return false
+	}
+}
+
+func (es *EventStream) setConnecting() {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	if es.state == StateOpen {
+		es.state = StateConnecting
+	}
+}
+
+func (es *EventStream) setOpen(url string) {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	if es.state == StateClosed {
+		return
+	}
+	es.state, es.url = StateOpen, url
+	select {
+	case <-es.opened:
+	default:
+		close(es.opened)
+	}
+}
+
+// setLastEventID gives back the id that was.
+func (es *EventStream) setLastEventID(id string) (before string) {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	before, es.lastID = es.lastID, id
+	return before
+}
+
+// run makes the request and hands over the events until the connection is lost;
+// it always returns why.
+func (a *streamAttempt) run() error {
+	ctx, cancel := context.WithCancelCause(a.es.ctx)
+	defer cancel(nil)
+	a.ctx = ctx
+	if d := a.es.opts.IdleTimeout; d > 0 {
+		a.idle = time.AfterFunc(d, func() { cancel(ErrEventStreamIdle) })
+		defer a.idle.Stop()
+	}
+	resp, err := a.es.client.Do(a.request())
+	if err != nil {
+		return a.cause(err)
+	}
+	defer resp.Body.Close()
+	if reason := refuse(resp); reason != "" {
+		return responseError(resp, reason, cancel)
+	}
+	a.opened = true
+	a.es.setOpen(resp.Request.URL.String())
+	return a.read(resp.Body)
+}
+
+// cause is what ended the attempt, where that was not the network.
+func (a *streamAttempt) cause(err error) error {
+	if a.ctx.Err() != nil {
+		return context.Cause(a.ctx)
+	}
+	return err
+}
+
+func (a *streamAttempt) request() *http.Request {
+	es := a.es
+	req, err := http.NewRequestWithContext(a.ctx, http.MethodGet, es.target, nil)
+	if err != nil {
+		panic(err) // prepare has parsed the URL
+	}
+	for name, values := range es.opts.Header {
+		req.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Cache-Control", "no-cache")
+	req.Header.Del("Last-Event-ID")
+	a.parser.MaxEventSize = es.opts.MaxEventSize
+	id := es.LastEventID()
+	if id == "" {
+		return req
+	}
+	a.parser.SetLastEventID(id)
+	if isHeaderValue(id) {
+		req.Header.Set("Last-Event-ID", id)
+	} else {
+		es.report(fmt.Errorf("websocket: event stream: the last event ID %q can not be sent in a header", id))
+	}
+	return req
+}
+
+// refuse says what keeps resp from being an event stream: "if res's status is not
+// 200, or if res's `Content-Type` is not `text/event-stream`, then fail the
+// connection" (WHATWG HTML, section 9.2.2).
+func refuse(resp *http.Response) string {
+	essence, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	essence = strings.Trim(essence, " \t\r\n")
+	switch {
+	case resp.StatusCode == http.StatusNoContent:
+		return "the server says to stop"
+	case resp.StatusCode != http.StatusOK:
+		return "the status is not 200"
+	case !strings.EqualFold(essence, "text/event-stream"):
+		return fmt.Sprintf("the content type is %q, not text/event-stream", resp.Header.Get("Content-Type"))
+	}
+	return ""
+}
+
+// responseError looks at the start of the body too, for a second at most.
+func responseError(resp *http.Response, reason string, cancel context.CancelCauseFunc) error {
+	limit := time.AfterFunc(time.Second, func() { cancel(nil) })
+	defer limit.Stop()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	return &EventSourceError{
+		StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Body: body, Reason: reason,
+	}
+}
+
+func (a *streamAttempt) read(body io.Reader) error {
+	buf := make([]byte, 16<<10)
+	for {
+		if a.idle != nil {
+			a.idle.Reset(a.es.opts.IdleTimeout)
+		}
+		n, err := body.Read(buf)
+		if a.idle != nil {
+			a.idle.Stop()
+		}
+		a.parser.Feed(buf[:n])
+		if err := a.deliver(); err != nil {
+			return err
+		}
+		if err != nil {
+			return a.cause(fmt.Errorf("websocket: event stream ended: %w", err))
+		}
+	}
+}
+
+// deliver hands over all events that are complete.
+func (a *streamAttempt) deliver() error {
+	for {
+		ev, err := a.parser.Next()
+		if err == codec.ErrNeedMore {
+			// "If the data buffer is an empty string" the id is set all the same.
+			if id := a.parser.LastEventID(); id != a.es.LastEventID() {
+				a.es.setLastEventID(id)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		before := a.es.setLastEventID(keepID(ev))
+		select {
+		case a.es.messages <- ev:
+		case <-a.es.ctx.Done():
+			a.es.setLastEventID(before)
+			return context.Cause(a.es.ctx)
+		}
+	}
+}
+
+// keepID is the event's id for keeping: not as part of large data.
+func keepID(ev Event) string {
+	if len(ev.Data) > 1<<10 {
+		return strings.Clone(ev.ID)
+	}
+	return ev.ID
+}

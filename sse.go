@@ -1,0 +1,271 @@
+package websocket
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+)
+
+// EventSourceOptions are the options of [AcceptEventSource]. The zero value, and
+// a nil pointer, are the defaults; the library does not write to it.
+type EventSourceOptions struct {
+	// Header is added to the response, in place of what it has under the same
+	// name. What makes the response an event stream can not be set: Content-Type,
+	// Cache-Control, X-Accel-Buffering, Connection and the headers of framing.
+	Header http.Header
+
+	// Retry is how long the client is to wait before it connects again, sent as
+	// the first line of the stream. 0 means 5 s; negative sends none.
+	Retry time.Duration
+
+	// PingInterval is how long the stream may be silent before a comment is sent,
+	// which keeps proxies from dropping it and finds out about clients that went
+	// away. 0 means 10 s; negative turns it off.
+	PingInterval time.Duration
+
+	// WriteTimeout is how long one write, of all that is queued, may take before
+	// the client is given up. It takes the place of http.Server.WriteTimeout,
+	// which would end the stream. 0 means 30 s.
+	WriteTimeout time.Duration
+
+	// QueueMessages and QueueBytes bound what is queued and being written, counted
+	// in events and in encoded bytes. 0 means 256 and 1 MiB. An event of more than
+	// QueueBytes is refused. The memory this takes is what is there, and up to half
+	// as much again for growing; an idle stream has no buffer.
+	QueueMessages, QueueBytes int
+
+	// Context ends the stream when it ends, at once: Closed then says 1001. Use it
+	// to have streams end when the server shuts down. The request's context ends
+	// the stream in any case. nil means none.
+	Context context.Context
+
+	// TrustForwarded lets the X-Forwarded-Proto, X-Forwarded-Scheme and
+	// X-Forwarded-Ssl headers tell whether URL starts with https. Anyone can send
+	// them: set it only behind a proxy that sets or removes them.
+	TrustForwarded bool
+}
+
+func (o *EventSourceOptions) withDefaults() EventSourceOptions {
+	var opts EventSourceOptions
+	if o != nil {
+		opts = *o
+	}
+	opts.Retry = cmp.Or(opts.Retry, 5*time.Second)
+	opts.PingInterval = cmp.Or(opts.PingInterval, 10*time.Second)
+	if opts.WriteTimeout <= 0 {
+		opts.WriteTimeout = 30 * time.Second
+	}
+	if opts.QueueMessages <= 0 {
+		opts.QueueMessages = 256
+	}
+	if opts.QueueBytes <= 0 {
+		opts.QueueBytes = 1 << 20
+	}
+	return opts
+}
+
+// IsEventSource reports whether r asks for an event stream: a GET whose Accept
+// names text/event-stream and does not refuse it with q=0. A wildcard does not
+// count, as every browser sends one with every request.
+func IsEventSource(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != "" {
+		return false
+	}
+	for _, line := range r.Header.Values("Accept") {
+		for _, item := range splitUnquoted(line, ',') {
+			if acceptsEventStream(item) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func acceptsEventStream(item string) bool {
+	parts := splitUnquoted(item, ';')
+	if !strings.EqualFold(strings.Trim(parts[0], " \t"), "text/event-stream") {
+		return false
+	}
+	for _, param := range parts[1:] {
+		name, value, _ := strings.Cut(param, "=")
+		if strings.EqualFold(strings.Trim(name, " \t"), "q") {
+			// "A weight of 0 means not acceptable" (RFC 9110, section 12.4.2): 0, 0. and
+			// up to three more zeros.
+			value = strings.Trim(value, " \t")
+			return strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(value, "0"), "."), "0") != ""
+		}
+	}
+	return true
+}
+
+// splitUnquoted splits s at each sep that is not in a quoted string.
+func splitUnquoted(s string, sep byte) (parts []string) {
+	start, quoted := 0, false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == sep && !quoted:
+			parts, start = append(parts, s[start:i]), i+1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+// EventSourceHandler is the safe way to serve event streams: it accepts each
+// request and calls serve, and does not return before the stream is over, as
+// net/http asks of whoever writes to a response. When serve returns the stream
+// is closed, after what is queued was sent.
+//
+// It takes any request, as its route tells what it serves: a mux that offers
+// something else under the same path asks [IsEventSource] first.
+func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		es, err := AcceptEventSource(w, r, opts)
+		if err != nil {
+			return
+		}
+		defer es.Close()
+		serve(es)
+	})
+}
+
+// AcceptEventSource answers r with an event stream, at once. On error it has
+// answered with status 500, unless the error came from writing, and the handler
+// should return.
+//
+// The handler must not return before the stream is over: follow it with
+//
+//	defer es.Close()
+//
+// or use [EventSourceHandler]. A stream whose handler has returned without that is
+// ended when it is noticed, but net/http does not let a write that is going on
+// at that moment be stopped in time.
+//
+// The response is HTTP as usual, on HTTP/1.1 and HTTP/2 alike; w may be wrapped
+// by middleware whose writer has a Flush or an Unwrap method
+// ([http.ResponseController]).
+func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSourceOptions) (*EventSource, error) {
+	o := opts.withDefaults()
+	err := checkStreamHeader(o.Header)
+	if err == nil && !canFlush(w) {
+		err = fmt.Errorf("websocket: %T can not flush, so it can not carry an event stream: %w", w, http.ErrNotSupported)
+	}
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
+	}
+	setStreamHeader(w.Header(), o.Header)
+	es := newEventSource(w, r, o)
+	if err := es.start(); err != nil {
+		return nil, err
+	}
+	return es, nil
+}
+
+// canFlush finds what http.ResponseController.Flush would use.
+func canFlush(w http.ResponseWriter) bool {
+	for {
+		switch t := w.(type) {
+		case interface{ FlushError() error }, http.Flusher:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
+func setStreamHeader(h, extra http.Header) {
+	for name, values := range extra {
+		h[http.CanonicalHeaderKey(name)] = append([]string(nil), values...)
+	}
+	h.Del("Connection")
+	h.Del("Content-Length")
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+}
+
+// checkStreamHeader refuses headers that net/http would drop without a word or
+// that would break the stream.
+func checkStreamHeader(h http.Header) error {
+	for name, values := range h {
+		switch http.CanonicalHeaderKey(name) {
+		case "Content-Type", "Cache-Control", "X-Accel-Buffering", "Connection", "Content-Length",
+			"Content-Encoding", "Transfer-Encoding", "Trailer", "Upgrade", "Keep-Alive", "Proxy-Connection":
+			return fmt.Errorf("websocket: EventSourceOptions.Header: %s is not the application's to set", name)
+		}
+		if !isHeaderName(name) {
+			return fmt.Errorf("websocket: EventSourceOptions.Header: %q is not a header name", name)
+		}
+		for _, value := range values {
+			if !isHeaderValue(value) {
+				return fmt.Errorf("websocket: EventSourceOptions.Header: %s: %q is not a header value", name, value)
+			}
+		}
+	}
+	return nil
+}
+
+// isHeaderName reports that s is a token (RFC 9110, section 5.6.2).
+func isHeaderName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		alnum := '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isHeaderValue reports that s arrives as it is when sent as a field value
+// (RFC 9110, section 5.5): no control characters, no space around it.
+func isHeaderValue(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return strings.Trim(s, " \t") == s
+}
+
+// requestURL is the absolute URL that r was made for.
+func requestURL(r *http.Request, trustForwarded bool) string {
+	secure := r.TLS != nil
+	if trustForwarded {
+		proto := r.Header.Get("X-Forwarded-Proto")
+		proto, _, _ = strings.Cut(cmp.Or(proto, r.Header.Get("X-Forwarded-Scheme")), ",")
+		switch {
+		case proto != "":
+			secure = strings.EqualFold(strings.TrimSpace(proto), "https")
+		case r.Header.Get("X-Forwarded-Ssl") != "":
+			secure = strings.EqualFold(r.Header.Get("X-Forwarded-Ssl"), "on")
+		}
+	}
+	scheme := "http://"
+	if secure {
+		scheme = "https://"
+	}
+	return scheme + r.Host + r.URL.RequestURI()
+}
+
+// firstBlock is what opens the stream.
+func firstBlock(retry time.Duration) []byte {
+	if block, err := codec.AppendRetry(nil, retry); err == nil {
+		return block
+	}
+	return codec.AppendComment(nil, "")
+}
+
+var errHandlerGone = errors.New("websocket: the client went away or the handler returned")

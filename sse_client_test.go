@@ -1,0 +1,607 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func data(s string) Event       { return Event{Type: "message", Data: s} }
+func dataID(s, id string) Event { return Event{Type: "message", Data: s, ID: id} }
+
+func TestEventStreamRequest(t *testing.T) {
+	mine := http.Header{"x-token": {"secret"}, "Accept": {"text/plain"}, "Cache-Control": {"max-age=9"}, "Last-Event-Id": {"no"}}
+	opts := EventSourceDialOptions{Header: mine}
+	open(t, opts, []answer{stream("id: é…\ndata: a\n\n"), endless("")}, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, dataID("a", "é…"))
+		time.Sleep(time.Minute)
+		for name, want := range map[string]string{"Accept": "text/event-stream", "Cache-Control": "no-cache", "Last-Event-ID": "", "X-Token": "secret"} {
+			if got := s.header(0, name); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+		if got := s.header(1, "Last-Event-ID"); got != "é…" {
+			t.Errorf("second Last-Event-ID %q", got)
+		}
+		if r := s.requests[0]; r.Method != "GET" || r.URL.String() != "http://stream.example/path" || r.Body != nil {
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+		if len(mine) != 4 || mine.Get("Accept") != "text/plain" {
+			t.Errorf("the options were written to: %v", mine)
+		}
+	})
+}
+
+func TestEventStreamOpens(t *testing.T) {
+	for _, contentType := range []string{
+		"text/event-stream", "TEXT/Event-Stream", "text/event-stream;charset=utf-8", "text/event-stream ; charset=latin-1", " text/event-stream", "text/event-stream;",
+	} {
+		reply := func(*http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return respond(200, map[string]string{"Content-Type": contentType}, io.NopCloser(strings.NewReader("data: caf\xC3\xA9\n\n"))), nil
+		}
+		open(t, EventSourceDialOptions{}, []answer{reply}, func(t *testing.T, es *EventStream, s *script) {
+			if es.State() != StateConnecting {
+				t.Error(es.State())
+			}
+			<-es.Opened()
+			if es.State() != StateOpen {
+				t.Error(es.State())
+			}
+			wantEvents(t, es, data("café"))
+		})
+	}
+}
+
+func TestEventStreamFailsForGood(t *testing.T) {
+	tests := map[string]answer{
+		"no type":         refusedStatus(200, nil),
+		"html":            refusedStatus(200, map[string]string{"Content-Type": "text/html"}),
+		"event-streams":   refusedStatus(200, map[string]string{"Content-Type": "text/event-streams"}),
+		"event stream":    refusedStatus(200, map[string]string{"Content-Type": "text/event stream"}),
+		"type in a list":  refusedStatus(200, map[string]string{"Content-Type": "text/html, text/event-stream"}),
+		"no Location":     refusedStatus(301, streamType),
+		"204 with a type": refusedStatus(204, streamType),
+	}
+	for _, status := range []int{201, 202, 203, 204, 205, 206, 300, 304, 305, 306, 400, 401, 403, 404, 407, 410, 429, 500, 501, 502, 503, 504} {
+		tests[http.StatusText(status)] = refusedStatus(status, streamType)
+	}
+	for name, reply := range tests {
+		t.Run(name, func(t *testing.T) {
+			open(t, EventSourceDialOptions{}, []answer{reply}, func(t *testing.T, es *EventStream, s *script) {
+				wantNoEvents(t, es)
+				ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+				var no *EventSourceError
+				if !errors.As(ev.Err, &no) || no.StatusCode == 0 || no.Reason == "" {
+					t.Errorf("closed with %v", ev.Err)
+				}
+				if string(no.Body) != "no stream here" {
+					t.Errorf("body %q", no.Body)
+				}
+				if err := <-es.Errors(); err != ev.Err {
+					t.Errorf("reported %v", err)
+				}
+				if err, ok := <-es.Errors(); ok {
+					t.Errorf("reported a second time: %v", err)
+				}
+				if es.State() != StateClosed || es.Close() != ErrClosed {
+					t.Errorf("state %v", es.State())
+				}
+				select {
+				case <-es.Opened():
+					t.Error("opened")
+				default:
+				}
+				time.Sleep(time.Hour)
+				s.wantTimes(0)
+			})
+		})
+	}
+}
+
+// A body without end does not keep a refusal from being one.
+func TestEventStreamRefusalWithoutEnd(t *testing.T) {
+	reply := func(r *http.Request) (*http.Response, error) {
+		resp, err := endless("so far")(r)
+		resp.StatusCode = 404
+		return resp, err
+	}
+	open(t, EventSourceDialOptions{}, []answer{reply}, func(t *testing.T, es *EventStream, s *script) {
+		start := time.Now()
+		ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+		var no *EventSourceError
+		if !errors.As(ev.Err, &no) || string(no.Body) != "so far" || time.Since(start) != time.Second {
+			t.Errorf("%v after %v, body %q", ev.Err, time.Since(start), no.Body)
+		}
+	})
+}
+
+// All that the server said before it says no is received before Closed is ready.
+func TestEventStreamClosedAfterTheLastMessage(t *testing.T) {
+	answers := []answer{stream("retry: 10\n\ndata: a\n\ndata: b\n\n"), refusedStatus(204, nil)}
+	open(t, EventSourceDialOptions{}, answers, func(t *testing.T, es *EventStream, s *script) {
+		time.Sleep(time.Hour) // nobody receives
+		select {
+		case ev := <-es.Closed():
+			t.Fatalf("closed before the messages: %+v", ev)
+		default:
+		}
+		wantEvents(t, es, data("a"), data("b"))
+		wantNoEvents(t, es)
+		wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+		s.wantTimes(0, time.Hour+10*time.Millisecond)
+	})
+}
+
+func TestEventStreamReconnects(t *testing.T) {
+	answers := []answer{
+		stream("id: 1\ndata: a\n\nid: 2\ndata: lost\n"), // a clean end
+		unclean("data: b\n\nid: 3\n\n"),                 // and one in mid-chunk; a block without data sets the id
+		unplugged,                                       // no connection
+		stream("id\n\ndata: c\n\n"),                     // the id is reset
+		endless("data: d\n\n"),
+	}
+	open(t, EventSourceDialOptions{}, answers, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, dataID("a", "1"))
+		wantError(t, es, io.EOF)
+		synctest.Wait()
+		if es.State() != StateConnecting || es.LastEventID() != "1" {
+			t.Errorf("%v, last id %q", es.State(), es.LastEventID())
+		}
+		wantEvents(t, es, dataID("b", "1"))
+		wantError(t, es, io.ErrUnexpectedEOF)
+		if es.LastEventID() != "3" {
+			t.Errorf("last id %q", es.LastEventID())
+		}
+		wantError(t, es, errUnplugged)
+		wantEvents(t, es, data("c"))
+		wantError(t, es, io.EOF)
+		wantEvents(t, es, data("d"))
+		if es.State() != StateOpen {
+			t.Error(es.State())
+		}
+		var ids []string
+		for n := range answers {
+			ids = append(ids, s.header(n, "Last-Event-ID"))
+		}
+		if got := strings.Join(ids, ","); got != ",1,3,3," {
+			t.Errorf("last ids sent: %s", got)
+		}
+		if _, ok := s.requests[4].Header["Last-Event-Id"]; ok {
+			t.Error("an empty Last-Event-ID was sent")
+		}
+		s.wantTimes(0, 3*time.Second, 6*time.Second, 9*time.Second, 12*time.Second)
+		if err := es.Close(); err != nil {
+			t.Error(err)
+		}
+		wantClosed(t, es.Closed(), StatusNormalClosure, true)
+	})
+}
+
+func TestEventStreamInitialLastEventID(t *testing.T) {
+	opts := EventSourceDialOptions{LastEventID: "41"}
+	open(t, opts, []answer{endless("data: a\n\n")}, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, dataID("a", "41"))
+		if got := s.header(0, "Last-Event-ID"); got != "41" || es.LastEventID() != "41" {
+			t.Errorf("sent %q, is %q", got, es.LastEventID())
+		}
+	})
+}
+
+func TestEventStreamIDThatNoHeaderTakes(t *testing.T) {
+	for _, id := range []string{"a\x01b", "\x7f", " a", "a\t"} {
+		open(t, EventSourceDialOptions{}, []answer{stream("id: " + id + "\ndata: a\n\n"), endless("data: b\n\n")}, func(t *testing.T, es *EventStream, s *script) {
+			wantEvents(t, es, dataID("a", id))
+			wantError(t, es, io.EOF)
+			wantEvents(t, es, dataID("b", id))
+			if err := <-es.Errors(); !strings.Contains(err.Error(), "last event ID") {
+				t.Errorf("reported %v", err)
+			}
+			if got, ok := s.requests[1].Header["Last-Event-Id"]; ok {
+				t.Errorf("sent %q", got)
+			}
+		})
+	}
+}
+
+func TestEventStreamRetryAndBackoff(t *testing.T) {
+	repeat := func(n int, a answer) (all []answer) {
+		for range n {
+			all = append(all, a)
+		}
+		return all
+	}
+	const s, m = time.Second, time.Minute
+	tests := map[string]struct {
+		opts    EventSourceDialOptions
+		answers []answer
+		want    []time.Duration // from one request to the next
+	}{
+		"the default is 3 s":          {answers: repeat(3, stream("")), want: []time.Duration{3 * s, 3 * s, 3 * s}},
+		"failures double it, to 60 s": {answers: repeat(8, unplugged), want: []time.Duration{3 * s, 6 * s, 12 * s, 24 * s, 48 * s, m, m, m}},
+		"as the options say": {opts: EventSourceDialOptions{Retry: s, MaxRetry: 3 * s}, answers: repeat(4, unplugged),
+			want: []time.Duration{s, 2 * s, 3 * s, 3 * s}},
+		"success resets it": {answers: append(append(repeat(3, unplugged), stream("")), repeat(2, unplugged)...),
+			want: []time.Duration{3 * s, 6 * s, 12 * s, 3 * s, 3 * s, 6 * s}},
+		"the server sets it": {answers: append([]answer{stream("retry: 500\n")}, repeat(3, unplugged)...),
+			want: []time.Duration{s / 2, s / 2, s, 2 * s}},
+		"a bad retry field does not": {answers: []answer{stream("retry: 5x\n"), stream("retry: 20\nretry:\n")}, want: []time.Duration{3 * s, 20 * time.Millisecond}},
+		"the server may ask for more than MaxRetry": {answers: append([]answer{stream("retry: 120000\n")}, repeat(3, unplugged)...),
+			want: []time.Duration{2 * m, 2 * m, 2 * m, 2 * m}},
+		"from 0 it grows too": {answers: append([]answer{stream("retry: 0\n")}, repeat(4, unplugged)...),
+			want: []time.Duration{0, 0, s / 10, s / 5, 2 * s / 5}},
+		"an event over the limit is a failure": {opts: EventSourceDialOptions{MaxEventSize: 10}, answers: repeat(3, stream("data: 1234567\n\n")),
+			want: []time.Duration{3 * s, 6 * s, 12 * s}},
+		"Retry-After in seconds": {opts: EventSourceDialOptions{RetryStatus: []int{503}},
+			answers: []answer{refusedStatus(503, map[string]string{"Retry-After": "100"}), refusedStatus(503, nil), refusedStatus(503, map[string]string{"Retry-After": "1"})},
+			want:    []time.Duration{100 * s, 6 * s, 12 * s}},
+		"Retry-After as a date": {opts: EventSourceDialOptions{RetryStatus: []int{429}},
+			answers: []answer{func(r *http.Request) (*http.Response, error) {
+				return refusedStatus(429, map[string]string{"Retry-After": time.Now().Add(90 * s).UTC().Format(http.TimeFormat)})(r)
+			}, refusedStatus(429, map[string]string{"Retry-After": "Mon, 01 Jan 1990 00:00:00 GMT"}), refusedStatus(429, map[string]string{"Retry-After": "soon"})},
+			want: []time.Duration{90 * s, 6 * s, 12 * s}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			open(t, test.opts, test.answers, func(t *testing.T, es *EventStream, s *script) {
+				want := []time.Duration{0}
+				for _, d := range test.want {
+					want = append(want, want[len(want)-1]+d)
+				}
+				time.Sleep(time.Hour)
+				s.wantTimes(want...)
+			})
+		})
+	}
+}
+
+func TestEventStreamJitter(t *testing.T) {
+	answers := make([]answer, 50)
+	for i := range answers {
+		answers[i] = stream("")
+	}
+	open(t, EventSourceDialOptions{Jitter: 0.5}, answers, func(t *testing.T, es *EventStream, s *script) {
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		seen := map[time.Duration]bool{}
+		for i, at := range s.times[1:] {
+			d := at - s.times[i]
+			if d < 3*time.Second || d > 4500*time.Millisecond {
+				t.Errorf("waited %v", d)
+			}
+			seen[d] = true
+		}
+		if len(s.times) != 51 || len(seen) < 25 {
+			t.Errorf("%d requests, %d different waits", len(s.times), len(seen))
+		}
+	})
+}
+
+func TestEventStreamRetryStatus(t *testing.T) {
+	opts := EventSourceDialOptions{RetryStatus: []int{502, 503}}
+	open(t, opts, []answer{refusedStatus(503, nil), refusedStatus(502, nil), endless("data: a\n\n")}, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, data("a"))
+		var no *EventSourceError
+		if err := <-es.Errors(); !errors.As(err, &no) || no.StatusCode != 503 {
+			t.Error(err)
+		}
+	})
+	open(t, opts, []answer{refusedStatus(503, nil), refusedStatus(500, nil)}, func(t *testing.T, es *EventStream, s *script) {
+		ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+		var no *EventSourceError
+		if !errors.As(ev.Err, &no) || no.StatusCode != 500 {
+			t.Error(ev.Err)
+		}
+	})
+}
+
+func TestEventStreamRedirects(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		answers := []answer{
+			refusedStatus(status, map[string]string{"Location": "/elsewhere"}), stream("id: 1\ndata: a\n\n"),
+			refusedStatus(status, map[string]string{"Location": "http://other.example/"}), endless("data: b\n\n"),
+		}
+		open(t, EventSourceDialOptions{}, answers, func(t *testing.T, es *EventStream, s *script) {
+			wantEvents(t, es, dataID("a", "1"))
+			if got := es.URL(); got != "http://stream.example/elsewhere" {
+				t.Errorf("%d: URL %s", status, got)
+			}
+			wantEvents(t, es, dataID("b", "1"))
+			if got := es.URL(); got != "http://other.example/" {
+				t.Errorf("%d: URL %s", status, got)
+			}
+			if r := s.requests[2]; r.URL.Path != "/path" || r.Method != "GET" {
+				t.Errorf("%d: reconnected with %s %s", status, r.Method, r.URL)
+			}
+			if got := s.header(3, "Last-Event-ID") + s.header(3, "Accept"); got != "1text/event-stream" {
+				t.Errorf("%d: after the redirect %q", status, got)
+			}
+		})
+	}
+}
+
+func TestEventStreamRedirectLoop(t *testing.T) {
+	answers := make([]answer, 100)
+	for i := range answers {
+		answers[i] = refusedStatus(302, map[string]string{"Location": "/path"})
+	}
+	open(t, EventSourceDialOptions{}, answers, func(t *testing.T, es *EventStream, s *script) {
+		var loop *url.Error
+		if err := <-es.Errors(); !errors.As(err, &loop) || es.State() != StateConnecting {
+			t.Errorf("%v, %v", err, es.State())
+		}
+	})
+}
+
+func TestEventStreamMaxEventSize(t *testing.T) {
+	opts := EventSourceDialOptions{MaxEventSize: 100}
+	big := "data: before\n\ndata: " + strings.Repeat("x", 200) + "\n\n"
+	open(t, opts, []answer{stream("id: 1\n" + big), endless("data: after\n\n")}, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, dataID("before", "1"))
+		var size *EventSizeError
+		if err := <-es.Errors(); !errors.As(err, &size) || size.Size != 206 || size.Limit != 100 || !errors.Is(err, ErrMessageTooBig) {
+			t.Errorf("reported %v", err)
+		}
+		wantEvents(t, es, dataID("after", "1"))
+	})
+}
+
+func TestEventStreamIdleTimeout(t *testing.T) {
+	opts := EventSourceDialOptions{IdleTimeout: 10 * time.Second}
+	silence := func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }
+	answers := []answer{
+		pieces(9*time.Second, "data: a\n\n", ":\n", "\n", ":\n"), // comments are life; then silence
+		silence, // no response at all
+		endless("data: b\n\n"),
+	}
+	open(t, opts, answers, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, data("a"))
+		wantError(t, es, ErrEventStreamIdle)
+		wantError(t, es, ErrEventStreamIdle)
+		wantEvents(t, es, data("b"))
+		s.wantTimes(0, (4*9+10+3)*time.Second, (4*9+10+3+10+3)*time.Second)
+	})
+	// An application that does not receive is not the server's silence.
+	open(t, opts, []answer{endless("data: a\n\ndata: b\n\n")}, func(t *testing.T, es *EventStream, s *script) {
+		time.Sleep(time.Hour)
+		wantEvents(t, es, data("a"))
+		time.Sleep(time.Hour)
+		wantEvents(t, es, data("b"))
+		time.Sleep(9 * time.Second)
+		s.wantTimes(0)
+	})
+}
+
+// Close and the end of a context end the stream wherever it is.
+func TestEventStreamEndsAtAnyPoint(t *testing.T) {
+	hang := func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }
+	points := map[string][]answer{
+		"before the response":  {hang},
+		"in the open stream":   {endless("")},
+		"with an event unread": {endless("id: 9\ndata: a\n\n")},
+		"in the wait":          {stream("retry: 100000000\n")},
+		"in the second try":    {stream("retry: 0\n"), hang},
+		"in a refusal's body": {func(r *http.Request) (*http.Response, error) {
+			resp, err := endless("")(r)
+			resp.StatusCode = 404
+			return resp, err
+		}},
+	}
+	for name, answers := range points {
+		t.Run("Close/"+name, func(t *testing.T) {
+			open(t, EventSourceDialOptions{}, answers, func(t *testing.T, es *EventStream, s *script) {
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+				start := time.Now()
+				if err := es.Close(); err != nil {
+					t.Error(err)
+				}
+				wantNoEvents(t, es)
+				wantClosed(t, es.Closed(), StatusNormalClosure, true)
+				if err := es.Close(); err != ErrClosed {
+					t.Errorf("second Close: %v", err)
+				}
+				if es.State() != StateClosed || time.Since(start) != 0 || es.LastEventID() != "" {
+					t.Errorf("%v after %v, last id %q", es.State(), time.Since(start), es.LastEventID())
+				}
+			})
+		})
+		t.Run("Context/"+name, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			open(t, EventSourceDialOptions{Context: ctx}, answers, func(t *testing.T, es *EventStream, s *script) {
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+				reason := errors.New("enough")
+				cancel(reason)
+				if ev := wantClosed(t, es.Closed(), StatusGoingAway, false); ev.Err != reason {
+					t.Error(ev.Err)
+				}
+			})
+		})
+	}
+}
+
+func TestEventStreamNeverRight(t *testing.T) {
+	ok := "http://stream.example/"
+	tests := map[string]struct {
+		url  string
+		opts *EventSourceDialOptions
+		say  string
+	}{
+		"empty URL":         {"", nil, "absolute"},
+		"relative URL":      {"/path", nil, "absolute"},
+		"ws URL":            {"ws://stream.example/", nil, "absolute"},
+		"no host":           {"http:///path", nil, "absolute"},
+		"broken URL":        {"http://[::1", nil, "missing ']'"},
+		"control character": {"http://stream.example/\n", nil, "control character"},
+		"Client.Timeout":    {ok, &EventSourceDialOptions{Client: &http.Client{Timeout: 1}}, "Timeout"},
+		"header name":       {ok, &EventSourceDialOptions{Header: http.Header{"a b": {"c"}}}, "Header"},
+		"header value":      {ok, &EventSourceDialOptions{Header: http.Header{"a": {"b\nc"}}}, "Header"},
+		"retry 200":         {ok, &EventSourceDialOptions{RetryStatus: []int{503, 200}}, "RetryStatus"},
+		"last id":           {ok, &EventSourceDialOptions{LastEventID: "a\nb"}, "LastEventID"},
+	}
+	for name, test := range tests {
+		es := OpenEventSource(test.url, test.opts)
+		ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+		if !strings.Contains(ev.Err.Error(), test.say) || es.State() != StateClosed || es.Close() != ErrClosed {
+			t.Errorf("%s: %v, %v", name, ev.Err, es.State())
+		}
+		if err := <-es.Errors(); err != ev.Err {
+			t.Errorf("%s: reported %v", name, err)
+		}
+		wantNoEvents(t, es)
+		if es, err := DialEventSource(context.Background(), test.url, test.opts); es != nil || err == nil || err.Error() != ev.Err.Error() {
+			t.Errorf("%s: Dial: %v", name, err)
+		}
+	}
+}
+
+func TestDialEventSource(t *testing.T) {
+	dial := func(t *testing.T, ctx context.Context, answers ...answer) (*EventStream, error) {
+		s := &script{t: t, start: time.Now(), answers: answers}
+		return DialEventSource(ctx, "http://stream.example/", &EventSourceDialOptions{Client: &http.Client{Transport: s}})
+	}
+	if _, err := dial(t, nil); err != ErrNilContext {
+		t.Errorf("nil context: %v", err)
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := dial(t, ended); err != context.Canceled {
+		t.Errorf("ended context: %v", err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		es, err := dial(t, t.Context(), refusedStatus(404, nil))
+		var no *EventSourceError
+		if es != nil || !errors.As(err, &no) || no.StatusCode != 404 {
+			t.Errorf("404: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err = dial(t, ctx, unplugged, unplugged); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errUnplugged) {
+			t.Errorf("timeout after network errors: %v", err)
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err = dial(t, ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("timeout: %v", err)
+		}
+		ctx, cancel = context.WithCancel(t.Context())
+		es, err = dial(t, ctx, unplugged, pieces(time.Second, "data: a\n\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel() // bounds the dialing only
+		wantEvents(t, es, data("a"))
+		es.Close()
+	})
+}
+
+// Over real connections, with the client's own transport too, nothing stays.
+func TestEventStreamToEventSource(t *testing.T) {
+	serveBoth(t, func(t *testing.T, start func(http.Handler) *httptest.Server) {
+		s := start(EventSourceHandler(func(es *EventSource) {
+			n := map[string]int{"": 1, "1": 2, "2": 3}[es.LastEventID()]
+			if n > 0 {
+				es.SetRetry(context.Background(), time.Millisecond)
+				es.Send(context.Background(), Event{Type: "n", ID: string(rune('0' + n)), Data: es.URL()})
+				return
+			}
+			<-es.Closed()
+		}, nil))
+		own := http.DefaultTransport
+		defer func() { http.DefaultTransport = own }()
+		http.DefaultTransport = s.Client().Transport
+		for name, client := range map[string]*http.Client{"own client": nil, "given client": s.Client()} {
+			es, err := DialEventSource(context.Background(), s.URL+"/x?y", &EventSourceDialOptions{Client: client})
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			for _, id := range []string{"1", "2", "3"} {
+				wantEvents(t, es, Event{Type: "n", ID: id, Data: s.URL + "/x?y"})
+			}
+			if err := es.Close(); err != nil {
+				t.Error(name, err)
+			}
+			wantClosed(t, es.Closed(), StatusNormalClosure, true)
+		}
+	})
+}
+
+// The stream's own client leaves no connection behind.
+func TestEventStreamOwnConnections(t *testing.T) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			var conns atomic.Int64
+			handler := EventSourceHandler(func(es *EventSource) {
+				es.SetRetry(t.Context(), time.Millisecond)
+				es.Send(t.Context(), Event{Data: "x"})
+			}, nil)
+			s := startServer(t, proto, handler, func(s *http.Server) {
+				s.ConnState = func(_ net.Conn, state http.ConnState) {
+					switch state {
+					case http.StateNew:
+						conns.Add(1)
+					case http.StateClosed:
+						conns.Add(-1)
+					}
+				}
+			})
+			own := http.DefaultTransport
+			defer func() { http.DefaultTransport = own }()
+			http.DefaultTransport = s.Client().Transport
+			es := OpenEventSource(s.URL, nil)
+			wantEvents(t, es, data("x"), data("x"), data("x"))
+			time.Sleep(10 * time.Millisecond)
+			es.Close()
+			for deadline := time.Now().Add(10 * time.Second); conns.Load() > 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%d connections are left", conns.Load())
+				}
+			}
+		})
+	}
+}
+
+// A receiver that stops receiving stops the server; nothing is lost.
+func TestEventStreamBackpressure(t *testing.T) {
+	serveBoth(t, func(t *testing.T, start func(http.Handler) *httptest.Server) {
+		const n = 5000
+		text, stalled := strings.Repeat("x", 4<<10), make(chan struct{})
+		s := start(EventSourceHandler(func(es *EventSource) {
+			for range n {
+				if es.TrySend(Event{Data: text}) != nil {
+					select {
+					case <-stalled:
+					default:
+						close(stalled)
+					}
+					es.Send(context.Background(), Event{Data: text})
+				}
+			}
+			es.Flush(context.Background())
+			<-es.Closed()
+		}, nil))
+		es, err := DialEventSource(context.Background(), s.URL, &EventSourceDialOptions{Client: s.Client()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer es.Close()
+		<-stalled
+		for range n {
+			if ev := <-es.Messages(); ev.Data != text {
+				t.Fatalf("%d bytes", len(ev.Data))
+			}
+		}
+	})
+}
