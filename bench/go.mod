@@ -1,6 +1,6 @@
 module github.com/chanws/websocket/bench
 
-go 1.26.0
+go 1.26
 
 require (
 	github.com/chanws/websocket v0.0.0

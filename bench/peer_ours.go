@@ -8,37 +8,38 @@ import (
 
 	"github.com/chanws/websocket"
 	"github.com/chanws/websocket/negotiate"
+	permessage "github.com/chanws/websocket/negotiate/deflate"
 )
 
-// oursExtensions gives the extensions for a scenario with compression. It is
-// nil, and the scenarios are left out for us, until there is one to link.
-var oursExtensions func(deflate) []negotiate.Extension
+// oursExtensions gives the extension for a scenario with compression, at its
+// defaults: level, threshold and windows are what a user gets.
+func oursExtensions(d deflate) []negotiate.Extension {
+	opts := &permessage.Options{}
+	if d == deflateFresh {
+		opts.ServerNoContextTakeover, opts.ClientNoContextTakeover = true, true
+	}
+	return []negotiate.Extension{permessage.New(opts)}
+}
 
 var oursPeer = &peer{
 	name: "ours", ours: true, module: "github.com/chanws/websocket",
 	about:  "net/http and Accept; a goroutine that ranges over Messages, sends with Send and gives buffers back with Release",
 	serve:  func(j *serverJob) error { return serveOurs(j, rangeLoop) },
 	client: &clientPeer{echo: oursClientEcho, dial: oursDial},
-	able:   oursAble,
 }
 
 var oursSelectPeer = &peer{
 	name: "ours-select", ours: true, module: "github.com/chanws/websocket",
 	about: "as ours, but with a select loop over Messages, Closed and a ticker: the form that the documentation shows first",
 	serve: func(j *serverJob) error { return serveOurs(j, selectLoop) },
-	able:  oursAble,
 }
 
 var oursTCPPeer = &peer{
 	name: "ours-tcp", ours: true, module: "github.com/chanws/websocket",
 	about: "AcceptConn on connections of a listener, without net/http, for comparison with those peers that do so: gws, gobwas, nbio",
 	serve: serveOursTCP,
-	able: func(s *scenario) bool {
-		return oursAble(s) && (s.Kind == kindIdle || s.Kind == kindChurn)
-	},
+	able:  func(s *scenario) bool { return s.Kind == kindIdle || s.Kind == kindChurn },
 }
-
-func oursAble(s *scenario) bool { return s.Deflate == noDeflate || oursExtensions != nil }
 
 // oursHub lists the connections for broadcasts.
 type oursHub = hub[*websocket.Conn]
