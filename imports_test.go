@@ -23,7 +23,7 @@ var rooms = []struct {
 	others []string                   // of other modules, by prefix
 	std    func(imported string) bool // of the standard library; nil for all
 }{
-	{"", []string{"codec", "negotiate"}, []string{"golang.org/x/sync/"}, nil},
+	{"", []string{"codec", "negotiate"}, []string{"golang.org/x/sync/", "golang.org/x/net/proxy/"}, nil},
 	{"codec", nil, nil, sansIO},
 	{"negotiate", nil, nil, nil},
 	{"negotiate/deflate", []string{"negotiate"}, []string{"github.com/klauspost/compress/"}, nil},
