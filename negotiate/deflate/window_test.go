@@ -99,7 +99,7 @@ func TestWindowAcrossMessages(t *testing.T) {
 		again := append(hexes(3, window/4), first...)[:window/2]
 		for _, data := range [][]byte{first, again} {
 			wire, _, transformed, err := p.server.Outgoing(nil, message(data))
-			if err != nil || !transformed && bits > 9 {
+			if err != nil || !transformed && bits > 10 {
 				t.Fatal(bits, err, transformed)
 			}
 			if !transformed {
