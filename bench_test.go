@@ -34,7 +34,7 @@ type rawClient struct {
 	failed  chan error
 }
 
-func newRawClient(b *testing.B, address string, size, burst int) *rawClient {
+func newRawClient(b testing.TB, address string, size, burst int) *rawClient {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		b.Fatal(err)
