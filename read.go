@@ -32,7 +32,8 @@ func (c *Conn) connectAndRead(ctx context.Context) {
 	h, err := c.connect(ctx)
 	c.mu.Lock()
 	if err == nil && c.broken {
-		h.transport.close()
+		h.transport.abort()
+		h.pipeline.Close()
 		err = c.cause
 	}
 	if err != nil {
