@@ -38,8 +38,8 @@ func call(t *testing.T, address string) *peer {
 	return &peer{t: t, conn: conn, raw: conn, in: bufio.NewReader(conn), masks: true}
 }
 
-// echo sends back what comes.
-func echo(c *websocket.Conn) {
+// echoAll sends back what comes.
+func echoAll(c *websocket.Conn) {
 	for m := range c.Messages() {
 		if c.Send(context.Background(), m) != nil {
 			return
@@ -55,7 +55,7 @@ func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func TestAcceptThroughMiddleware(t *testing.T) {
 	leavesNothing(t)
-	inner := websocket.Handler(echo, nil)
+	inner := websocket.Handler(echoAll, nil)
 	p := call(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inner.ServeHTTP(wrapped{wrapped{w}}, r)
 	}), nil))
@@ -85,7 +85,7 @@ func TestAcceptWithoutHijacker(t *testing.T) {
 // Frames that came in one packet with the request are not lost.
 func TestAcceptTakesWhatCameAlong(t *testing.T) {
 	leavesNothing(t)
-	p := call(t, serve(t, websocket.Handler(echo, nil), nil))
+	p := call(t, serve(t, websocket.Handler(echoAll, nil), nil))
 	b := append([]byte(sampleRequest), p.encode(0x81, []byte("early"))...)
 	b = append(b, p.encode(0x82, []byte(strings.Repeat("x", 3000)))...)
 	last := p.encode(0x81, []byte("cut in two"))
@@ -104,7 +104,7 @@ func TestAcceptTakesWhatCameAlong(t *testing.T) {
 func TestAcceptClearsDeadlines(t *testing.T) {
 	leavesNothing(t)
 	const limit = 100 * time.Millisecond
-	p := call(t, serve(t, websocket.Handler(echo, nil), func(s *http.Server) {
+	p := call(t, serve(t, websocket.Handler(echoAll, nil), func(s *http.Server) {
 		s.ReadTimeout, s.WriteTimeout, s.ReadHeaderTimeout, s.IdleTimeout = limit, limit, limit, limit
 	}))
 	p.write([]byte(sampleRequest))

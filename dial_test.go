@@ -19,8 +19,8 @@ import (
 	"github.com/chanws/websocket"
 )
 
-// wantEcho sends a message over a dialled connection, gets it back and closes.
-func wantEcho(t *testing.T, c *websocket.Conn, err error) {
+// wantEchoAndClose sends a message over a dialled connection, gets it back and closes.
+func wantEchoAndClose(t *testing.T, c *websocket.Conn, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -41,11 +41,11 @@ func TestDialOverIPv6(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: websocket.Handler(echo, nil)}
+	s := &http.Server{Handler: websocket.Handler(echoAll, nil)}
 	go s.Serve(ln)
 	defer s.Close()
 	c, err := websocket.Dial(t.Context(), "ws://"+ln.Addr().String()+"/", nil)
-	wantEcho(t, c, err)
+	wantEchoAndClose(t, c, err)
 }
 
 func TestDialAUnixSocket(t *testing.T) {
@@ -55,7 +55,7 @@ func TestDialAUnixSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: websocket.Handler(echo, nil)}
+	s := &http.Server{Handler: websocket.Handler(echoAll, nil)}
 	go s.Serve(ln)
 	defer s.Close()
 	c, err := websocket.Dial(t.Context(), "ws://localhost/", &websocket.DialOptions{
@@ -66,13 +66,13 @@ func TestDialAUnixSocket(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, "unix", path)
 		},
 	})
-	wantEcho(t, c, err)
+	wantEchoAndClose(t, c, err)
 }
 
 // The name in the certificate is the one dialled, or there is no connection.
 func TestDialVerifiesTheName(t *testing.T) {
 	leavesNothing(t)
-	s := httptest.NewUnstartedServer(websocket.Handler(echo, nil))
+	s := httptest.NewUnstartedServer(websocket.Handler(echoAll, nil))
 	s.Config.ErrorLog = nil
 	s.StartTLS()
 	defer s.Close()
@@ -86,7 +86,7 @@ func TestDialVerifiesTheName(t *testing.T) {
 	}
 	trusting := &tls.Config{RootCAs: roots}
 	c, err := dial("example.com", trusting)
-	wantEcho(t, c, err)
+	wantEchoAndClose(t, c, err)
 	if trusting.ServerName != "" {
 		t.Error("Dial has written to the TLSConfig")
 	}
@@ -99,7 +99,7 @@ func TestDialVerifiesTheName(t *testing.T) {
 		t.Errorf("unknown authority: %v, %v", c, err)
 	}
 	c, err = dial("elsewhere.org", &tls.Config{RootCAs: roots, ServerName: "example.com"})
-	wantEcho(t, c, err)
+	wantEchoAndClose(t, c, err)
 }
 
 // dialRaw dials a server that answers with this.
@@ -228,11 +228,11 @@ func TestDialContext(t *testing.T) {
 		wantIs(t, fmt.Sprint("Dial, stage ", stage), err, context.Canceled)
 		io.Copy(io.Discard, p.conn) // to its end: the connection was closed
 	}
-	address := serve(t, websocket.Handler(echo, nil), nil)
+	address := serve(t, websocket.Handler(echoAll, nil), nil)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	c, err := websocket.Dial(ctx, "ws://"+address, nil)
 	cancel()
-	wantEcho(t, c, err)
+	wantEchoAndClose(t, c, err)
 }
 
 // Frames that came in one packet with the response are not lost.
