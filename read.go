@@ -21,6 +21,10 @@ const (
 	// answer to the last message before it.
 	answerGrace = 20 * time.Millisecond
 
+	// maxRoomAhead is the most bytes that are made room for before anything has been
+	// made of a message by the extensions.
+	maxRoomAhead = 64 << 10
+
 	// lingerTimeout is how long a connection that is over for us waits for the
 	// peer to end its side, so that what was sent last is not lost to a reset
 	// (RFC 6455, section 7.1.1).
@@ -147,9 +151,11 @@ func (c *Conn) transformIncoming(event *codec.FrameEvent) error {
 		Reserved: negotiate.Reserved(event.Reserved),
 		Data:     event.Payload,
 	}
-	buffer := codec.NewBuffer(4 * len(event.Payload))
+	// As what it becomes is not known it grows with what comes out.
+	buffer := codec.NewBuffer(int(min(4*int64(len(event.Payload)), limit, maxRoomAhead)))
 	out, transformed, err := c.pipeline.Incoming(buffer.Bytes, in, limit)
 	if err != nil {
+		buffer.Release()
 		return extensionError(err)
 	}
 	if !transformed {
