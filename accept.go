@@ -261,7 +261,7 @@ func (a *accepting) begin(rest []byte) error {
 // complete waits for the eight bytes that follow the request of hixie-76, maybe
 // later: a proxy may want to see the response first, or send the request first.
 func (a *accepting) complete(ctx context.Context, rest []byte) (*handshake, error) {
-	defer context.AfterFunc(ctx, func() { a.network.SetDeadline(past) })()
+	defer context.AfterFunc(ctx, func() { interrupt(a.network) })()
 	a.network.SetDeadline(time.Now().Add(a.timeout))
 	var body [8]byte
 	n := copy(body[:], rest)

@@ -29,7 +29,7 @@ func AcceptConn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *h
 	}
 	timeout := positive(opts.HandshakeTimeout, DefaultHandshakeTimeout)
 	c.SetDeadline(time.Now().Add(timeout))
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(past) })
+	stop := context.AfterFunc(ctx, func() { interrupt(c) })
 	conn, request, err := acceptOn(ctx, c, opts, timeout)
 	if !stop() {
 		if conn != nil {

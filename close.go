@@ -236,14 +236,19 @@ var past = time.Unix(1, 0)
 // when the same end stops it.
 func (c *Conn) freeReader(linger time.Duration) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	t, freed := c.transport, c.freed
+	var err error
 	switch {
-	case c.transport == nil || c.freed:
+	case t == nil || freed:
 	case linger > 0:
-		c.transport.setReadDeadline(time.Now().Add(linger))
+		err = t.setReadDeadline(time.Now().Add(linger))
 	default:
 		c.freed = true
-		c.transport.setReadDeadline(past)
+		err = t.setReadDeadline(past)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		t.abort() // there are connections without deadlines
 	}
 }
 
@@ -353,8 +358,11 @@ func (c *Conn) stopWriter() {
 	}
 	stopped := make(chan struct{})
 	c.stopped = stopped
-	c.transport.setWriteDeadline(past)
+	err := c.transport.setWriteDeadline(past)
 	c.mu.Unlock()
+	if err != nil {
+		c.transport.abort()
+	}
 	<-stopped
 }
 

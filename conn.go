@@ -182,7 +182,7 @@ func (c *Conn) open(h *handshake) {
 		c.phase = StateOpen
 	}
 	c.opened.raise()
-	if c.pingInterval > 0 {
+	if c.pingInterval > 0 && c.writer.Supports(codec.OpPing) {
 		c.startKeepalive()
 	}
 	c.kick()

@@ -331,7 +331,7 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 // within runs one step of the handshake on conn, and interrupts it when ctx ends.
 // conn is closed if the step fails.
 func within(ctx context.Context, conn net.Conn, step func() error) error {
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(past) })
+	stop := context.AfterFunc(ctx, func() { interrupt(conn) })
 	err := step()
 	if !stop() && err == nil {
 		err = ctx.Err()

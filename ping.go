@@ -205,13 +205,14 @@ func (c *Conn) sendKeepalive() {
 		c.mu.Unlock()
 		return
 	}
-	if c.writer.Supports(codec.OpPing) && c.urgent == nil {
+	pinging := c.urgent == nil // else something that is answered, or shows life, waits
+	if pinging {
 		c.queueControl(codec.OpPing, nil)
 	}
 	seen := c.activity.Load()
 	c.keepalive = time.AfterFunc(c.pongTimeout, func() { c.checkKeepalive(seen) })
 	c.mu.Unlock()
-	if c.trace != nil && c.trace.PingSent != nil {
+	if pinging && c.trace != nil && c.trace.PingSent != nil {
 		c.trace.PingSent(nil)
 	}
 }

@@ -369,7 +369,9 @@ func fitReason(reason string) string {
 
 // drain reads and discards what the peer still sends, until it ends its side.
 func (c *Conn) drain() {
-	c.transport.setReadDeadline(time.Now().Add(min(lingerTimeout, c.closeTimeout)))
+	if c.transport.setReadDeadline(time.Now().Add(min(lingerTimeout, c.closeTimeout))) != nil {
+		return
+	}
 	sink := new(discard)
 	for !c.isBroken() && c.transport.read(sink) == nil {
 	}

@@ -14,10 +14,14 @@ import (
 func (c *Conn) Request() *http.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.request == nil && c.requestHead != nil {
-		c.request = c.unpackRequest()
+	if c.request != nil || c.requestHead == nil {
+		return c.request
 	}
-	return c.request
+	r := c.unpackRequest()
+	if c.transport != nil {
+		c.request = r // with all there is to know
+	}
+	return r
 }
 
 // keepRequest keeps the request itself, where the handler holds on to it anyway.
@@ -51,6 +55,9 @@ func (c *Conn) unpackRequest() *http.Request {
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(c.requestHead)))
 	if err != nil {
 		return nil
+	}
+	if c.transport == nil {
+		return r
 	}
 	r.RemoteAddr = c.transport.remoteAddr().String()
 	if t, ok := c.transport.(*connTransport); ok {

@@ -108,3 +108,11 @@ func (t *connTransport) closeWrite() error {
 	}
 	return nil
 }
+
+// interrupt ends what is under way on a connection: by a deadline, or where it has
+// none, as those of some tunnels, by its end.
+func interrupt(c net.Conn) {
+	if c.SetDeadline(past) != nil {
+		c.Close()
+	}
+}

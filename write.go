@@ -235,6 +235,9 @@ func (c *Conn) writeNow(f codec.Frame) error {
 	case err != nil:
 		c.failLocked(err)
 		err = c.closedError()
+	case left != nil && c.broken:
+		c.written++
+		left.Release()
 	case left != nil:
 		c.carry = carry{buffer: left, size: len(left.Bytes)}
 		c.budget.take(c.carry.size)
@@ -272,6 +275,10 @@ func (c *Conn) tryFrame(f codec.Frame) (left *codec.Buffer, err error) {
 		body = f.Payload
 	}
 	if !ok {
+		if size == codec.MaxHeaderSize {
+			head.Release()
+			head = codec.NewBuffer(size + len(f.Payload))
+		}
 		head.Bytes, body = c.writer.AppendFrame(head.Bytes, f), nil
 	}
 	n, err := c.transport.tryWrite(head.Bytes, body)

@@ -63,7 +63,7 @@ func (b *Buffer) ReleaseOnce(generation uint32) {
 	if !b.generation.CompareAndSwap(generation, generation+1) || b.class < 0 {
 		return
 	}
-	if cap(b.Bytes) > 2<<b.class+bufferRoom {
+	if cap(b.Bytes) > 1<<b.class+bufferRoom {
 		return // grown by append: as large a slice does not belong to this class
 	}
 	b.Bytes = b.Bytes[:0]
