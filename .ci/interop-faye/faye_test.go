@@ -339,6 +339,15 @@ func TestKeepAliveUpgrade(t *testing.T) {
 	p.dial(t, "/keep-alive", nil)
 }
 
+// faye-websocket says 1002 of a handshake that has failed, as its checks tell; here
+// it is 1006, as with browsers.
+func TestRefused(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ws := websocket.Open(newServer(t).wsURL()+"/refused", nil)
+	wantClosed(ctx, t, ws, websocket.StatusAbnormalClosure, "", false)
+}
+
 // A peer is faye-websocket's server, and what it prints.
 type peer struct {
 	base  string
