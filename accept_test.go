@@ -104,7 +104,7 @@ func TestAcceptTakesWhatCameAlong(t *testing.T) {
 func TestAcceptClearsDeadlines(t *testing.T) {
 	leavesNothing(t)
 	const limit = 100 * time.Millisecond
-	p := call(t, serve(t, websocket.Handler(echoAll, nil), func(s *http.Server) {
+	p := call(t, serve(t, websocket.Handler(echoAll, &websocket.AcceptOptions{HandshakeTimeout: limit}), func(s *http.Server) {
 		s.ReadTimeout, s.WriteTimeout, s.ReadHeaderTimeout, s.IdleTimeout = limit, limit, limit, limit
 	}))
 	p.write([]byte(sampleRequest))
