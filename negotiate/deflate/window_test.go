@@ -104,7 +104,8 @@ func TestWindowAcrossMessages(t *testing.T) {
 		peer := &strict{window: window}
 		first := hexes(1, min(window, outgoingHistory))
 		again := append(hexes(3, window/4), first...)[:window/2]
-		for _, data := range [][]byte{first, again} {
+		small := append(hexes(5, 50), first[len(first)/2:]...)[:min(110, window/2)]
+		for _, data := range [][]byte{first, again, small} {
 			wire, _, transformed, err := p.server.Outgoing(nil, message(data))
 			if err != nil || !transformed {
 				t.Fatal(bits, err, transformed)
