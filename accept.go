@@ -189,7 +189,11 @@ func Handler(serve func(*Conn), opts *AcceptOptions) http.Handler {
 			return
 		}
 		c.keepRequest(r)
-		defer c.Abort() // where serve panics, and for what it did not receive
+		ended := c.whenEnded()
+		defer func() {
+			c.Abort() // where serve panics, and for what it did not receive
+			<-ended
+		}()
 		serve(c)
 		c.Close(context.Background(), StatusNormalClosure, "")
 	})
@@ -261,8 +265,8 @@ func (a *accepting) begin(rest []byte) error {
 // complete waits for the eight bytes that follow the request of hixie-76, maybe
 // later: a proxy may want to see the response first, or send the request first.
 func (a *accepting) complete(ctx context.Context, rest []byte) (*handshake, error) {
-	defer context.AfterFunc(ctx, func() { interrupt(a.network) })()
 	a.network.SetDeadline(time.Now().Add(a.timeout))
+	defer context.AfterFunc(ctx, func() { interrupt(a.network) })()
 	var body [8]byte
 	n := copy(body[:], rest)
 	if _, err := io.ReadFull(a.network, body[n:]); err != nil {

@@ -252,8 +252,20 @@ func (c *Conn) freeReader(linger time.Duration) {
 	}
 }
 
-// dropQueued gives up what is queued and not being written.
+// dropQueued gives up what is not being written.
 func (c *Conn) dropQueued() {
+	c.dropUnsent()
+	if c.carry.buffer != nil {
+		c.written++
+		c.budget.give(1, c.carry.size)
+		c.carry.buffer.Release()
+		c.carry = carry{}
+	}
+}
+
+// dropUnsent gives up what is queued, but not the rest of a frame that the peer has
+// the beginning of.
+func (c *Conn) dropUnsent() {
 	for _, b := range []*batch{c.data, c.urgent} {
 		if b == nil {
 			continue
@@ -265,12 +277,7 @@ func (c *Conn) dropQueued() {
 		}
 		b.recycle()
 	}
-	if c.carry.buffer != nil {
-		c.written++
-		c.budget.give(1, c.carry.size)
-		c.carry.buffer.Release()
-	}
-	c.data, c.urgent, c.pong, c.carry = nil, nil, nil, carry{}
+	c.data, c.urgent, c.pong = nil, nil, nil
 }
 
 // addFlush waits for what is queued so far.
@@ -368,7 +375,7 @@ func (c *Conn) stopWriter() {
 
 // stopTimers ends everything that would act on the connection later.
 func (c *Conn) stopTimers() {
-	for _, t := range []*time.Timer{c.closeTimer, c.keepalive} {
+	for _, t := range []*time.Timer{c.closeTimer, c.keepalive, c.pongTimer} {
 		if t != nil {
 			t.Stop()
 		}

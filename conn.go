@@ -33,8 +33,8 @@ type Conn struct {
 	connect       connector
 	reader        codec.Reader
 	sizes         []int // of the last messages delivered, a ring
-	delivered     int
-	discarding    int // messages that nobody received after Close
+	nextSize      int   // where in the ring the next goes
+	discarding    int   // messages that nobody received after Close
 	messagesEnded bool
 
 	// The writer's own. The writer is whoever set writing.
@@ -107,6 +107,9 @@ type state struct {
 	closeTimer    *time.Timer
 	closeBy       time.Time // when closeTimer ends the connection
 	keepalive     *time.Timer
+	pongTimer     *time.Timer
+	pongDue       time.Time
+	pongCheck     func()
 	abandonTimer  *time.Timer
 	publishTimer  *time.Timer
 }

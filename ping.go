@@ -198,27 +198,41 @@ func (c *Conn) startKeepalive() {
 	c.keepalive = time.AfterFunc(c.pingInterval, c.sendKeepalive)
 }
 
-// sendKeepalive pings, and looks after the timeout whether anything came.
+// sendKeepalive pings, and once more after the interval.
 func (c *Conn) sendKeepalive() {
 	c.mu.Lock()
 	if c.phase != StateOpen || c.closeQueued {
 		c.mu.Unlock()
 		return
 	}
+	if c.pongTimer != nil && !time.Now().Before(c.pongDue) && c.pongTimer.Stop() {
+		// Both timers are due: what the last ping was for comes first.
+		check := c.pongCheck
+		c.mu.Unlock()
+		check()
+		c.sendKeepalive()
+		return
+	}
 	pinging := c.urgent == nil // else something that is answered, or shows life, waits
 	if pinging {
 		c.queueControl(codec.OpPing, nil)
 	}
-	seen := c.activity.Load()
-	c.keepalive = time.AfterFunc(c.pongTimeout, func() { c.checkKeepalive(seen) })
+	c.keepalive = time.AfterFunc(c.pingInterval, c.sendKeepalive)
+	if c.pongTimer == nil {
+		seen := c.activity.Load()
+		c.pongCheck = func() { c.checkKeepalive(seen) }
+		c.pongDue = time.Now().Add(c.pongTimeout)
+		c.pongTimer = time.AfterFunc(c.pongTimeout, c.pongCheck)
+	}
 	c.mu.Unlock()
 	if pinging && c.trace != nil && c.trace.PingSent != nil {
 		c.trace.PingSent(nil)
 	}
 }
 
-// checkKeepalive ends the connection if nothing came since. Whatever came is life;
-// and while the application does not receive, nothing is read that could be.
+// checkKeepalive ends the connection if nothing came since the ping that it was
+// started for. Whatever came is life; and while the application does not receive,
+// nothing is read that could be.
 func (c *Conn) checkKeepalive(seen uint32) {
 	if c.activity.Load() == seen && !c.waiting.Load() {
 		c.fail(&TimeoutError{"pong", c.pongTimeout}, 0)
@@ -226,7 +240,5 @@ func (c *Conn) checkKeepalive(seen uint32) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase == StateOpen {
-		c.keepalive = time.AfterFunc(max(c.pingInterval-c.pongTimeout, 0), c.sendKeepalive)
-	}
+	c.pongTimer = nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -233,7 +234,7 @@ func (c *Conn) deliverLate(m Message) bool {
 // application, beside those that are.
 func (c *Conn) fitsInbox(size int) bool {
 	buffered := len(c.messages)
-	if buffered == 0 || size <= c.receiveBytes/cap(c.messages) && c.delivered == 0 {
+	if buffered == 0 || size <= c.receiveBytes/cap(c.messages) && c.sizes == nil {
 		return true
 	}
 	if c.sizes == nil {
@@ -241,7 +242,7 @@ func (c *Conn) fitsInbox(size int) bool {
 		size += buffered * (c.receiveBytes / cap(c.messages))
 	}
 	for i := range min(buffered, len(c.sizes)) {
-		size += c.sizes[(c.delivered-1-i+2*len(c.sizes))%len(c.sizes)]
+		size += c.sizes[(c.nextSize-1-i+2*len(c.sizes))%len(c.sizes)]
 	}
 	return size <= c.receiveBytes
 }
@@ -254,8 +255,8 @@ func (c *Conn) remember(size int) {
 		}
 		c.sizes = make([]int, cap(c.messages))
 	}
-	c.sizes[c.delivered%len(c.sizes)] = size
-	c.delivered++
+	c.sizes[c.nextSize] = size
+	c.nextSize = (c.nextSize + 1) % len(c.sizes)
 }
 
 // awaitInbox waits until a message of the size fits. A channel does not tell when
@@ -348,7 +349,10 @@ func (c *Conn) failProtocol(e *ProtocolError) {
 	if c.cause == nil {
 		c.cause = e
 	}
-	c.dropQueued()
+	if c.data != nil && c.data.close {
+		c.closeQueued = false // what it said is no longer the reason
+	}
+	c.dropUnsent()
 	if !c.closeQueued {
 		c.queueClose(e.Code, fitReason(e.Reason))
 	}
@@ -364,7 +368,7 @@ func (c *Conn) failProtocol(e *ProtocolError) {
 
 // fitReason cuts a reason to what a close frame holds.
 func fitReason(reason string) string {
-	return reason[:min(len(reason), codec.MaxReason)]
+	return strings.ToValidUTF8(reason[:min(len(reason), codec.MaxReason)], "")
 }
 
 // drain reads and discards what the peer still sends, until it ends its side.

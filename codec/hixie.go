@@ -61,7 +61,7 @@ const (
 func NewHixieDecoder(version HixieVersion, maxMessageSize int64) *HixieDecoder {
 	d := &HixieDecoder{version: version, limit: DefaultMaxMessageSize}
 	if maxMessageSize > 0 {
-		d.limit = uint64(maxMessageSize)
+		d.limit = min(uint64(maxMessageSize), 1<<56) // a length grows by seven bits a byte
 	}
 	return d
 }
