@@ -348,8 +348,9 @@ func (c *Conn) failProtocol(e *ProtocolError) {
 	if c.cause == nil {
 		c.cause = e
 	}
+	unsent := c.data != nil && c.data.close
 	c.dropQueued()
-	if !c.closeQueued {
+	if !c.closeQueued || unsent {
 		c.queueClose(e.Code, fitReason(e.Reason))
 	}
 	c.beginClosing()
