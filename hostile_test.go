@@ -1,10 +1,12 @@
 package websocket_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/chanws/websocket"
 )
@@ -194,5 +196,29 @@ func TestHostilePeerThatIsGone(t *testing.T) {
 		if !errors.As(event.Err, &broken) {
 			t.Errorf("closed with %+v, want the rule that was broken", event)
 		}
+	})
+}
+
+// The code of the rule goes out also where a close frame of our own still waits in
+// the queue, which is dropped.
+func TestHostilePeerWhileClosing(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		for _, s := range []string{"under way", "queued"} {
+			c.TrySend(websocket.Text(s))
+			synctest.Wait()
+		}
+		closing := result(func() error { return c.Close(context.Background(), 1000, "") })
+		synctest.Wait()
+		p.send("ff")
+		synctest.Wait()
+		p.wantFrame(0x81, "under way")
+		p.wantClose(1002)
+		p.hangUp()
+		var broken *websocket.ProtocolError
+		if err := <-closing; !errors.As(err, &broken) {
+			t.Errorf("Close: %v", err)
+		}
+		wantClosed(t, c, 1002)
 	})
 }
