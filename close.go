@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -329,8 +330,16 @@ func (c *Conn) Flush(ctx context.Context) error {
 	case <-ended:
 		return c.closeError()
 	case <-ctx.Done():
+		c.forgetFlush(f)
 		return ctx.Err()
 	}
+}
+
+// forgetFlush ends the wait of one who has left.
+func (c *Conn) forgetFlush(f *flush) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flushes = slices.DeleteFunc(c.flushes, func(other *flush) bool { return other == f })
 }
 
 // closedError says that the connection is closed, and for what.

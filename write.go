@@ -238,8 +238,6 @@ func (c *Conn) writeNow(f codec.Frame) error {
 	case left != nil && c.broken:
 		c.written++
 		left.Release()
-	case left != nil && c.broken:
-		left.Release() // there is no writer any more to take it
 	case left != nil:
 		c.carry = carry{buffer: left, size: len(left.Bytes)}
 		c.budget.take(c.carry.size)
