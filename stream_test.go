@@ -103,7 +103,7 @@ func TestStreamRefusalReachesTheClient(t *testing.T) {
 	leavesNothing(t)
 	s := h2Server(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Own", "1")
-		http.Error(w, strings.Repeat("no", 1000), 403)
+		http.Error(w, strings.Repeat("no", 1000), http.StatusForbidden)
 	}))
 	c, err := dialH2(t, s, websocket.DialOptions{})
 	var failed *websocket.HandshakeError

@@ -135,8 +135,8 @@ func TestOtherProtocolsOfCONNECT(t *testing.T) {
 func TestForgedProtocol(t *testing.T) {
 	upgrade := func() *http.Request { return readRequest(t, sampleRequest) }
 	for name, change := range map[string]func(r *http.Request) *http.Request{
-		"CONNECT": func(r *http.Request) *http.Request {
-			r = connectRequest(1, "HTTP/1.1")
+		"CONNECT": func(*http.Request) *http.Request {
+			r := connectRequest(1, "HTTP/1.1")
 			r.Header[":protocol"] = []string{"websocket"}
 			return r
 		},
