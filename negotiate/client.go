@@ -38,7 +38,7 @@ type ClientHandshake struct {
 	// such valid, if there are none. Whoever drops the handshake closes it.
 	Pipeline *Pipeline
 	// Header has the headers of the response, nil before it came. The status
-	// was 101.
+	// was 101, or 2xx to an extended CONNECT.
 	Header http.Header
 
 	request      []byte
@@ -187,6 +187,11 @@ func (h *ClientHandshake) check(response head) *ResponseError {
 	case len(header["Sec-Websocket-Accept"]) != 1 || header["Sec-Websocket-Accept"][0] != string(h.accept[:]):
 		return failed("the Sec-WebSocket-Accept of the response does not match the key")
 	}
+	return h.checkAgreement(header)
+}
+
+// checkAgreement takes over what the server chose of what was offered.
+func (h *ClientHandshake) checkAgreement(header http.Header) *ResponseError {
 	if failure := h.checkSubprotocol(header["Sec-Websocket-Protocol"]); failure != nil {
 		return failure
 	}

@@ -17,11 +17,16 @@ const (
 	sectionVersions = "RFC 6455, section 4.4"
 )
 
-// IsWebSocket reports whether r asks to open a WebSocket: a GET in HTTP/1.1 or
-// later whose Connection lists upgrade and whose Upgrade lists websocket, in
-// any case, among other tokens ("keep-alive, Upgrade") and over several lines.
-// It asks no more, so that a faulty handshake gets its answer from [Server].
+// IsWebSocket reports whether r asks to open a WebSocket: a GET in HTTP/1.1
+// whose Connection lists upgrade and whose Upgrade lists websocket, in any
+// case, among other tokens ("keep-alive, Upgrade") and over several lines; or an
+// extended CONNECT in HTTP/2 or HTTP/3 for websocket (RFC 8441, section 4; RFC
+// 9220, section 3). It asks no more, so that a faulty handshake gets its answer
+// from [Server].
 func IsWebSocket(r *http.Request) bool {
+	if streams(r) {
+		return r.Method == http.MethodConnect && equalFold(extendedProtocol(r), "websocket")
+	}
 	return r.Method == http.MethodGet &&
 		r.ProtoAtLeast(1, 1) &&
 		listContains(r.Header["Connection"], "upgrade") &&
@@ -31,6 +36,10 @@ func IsWebSocket(r *http.Request) bool {
 // checkUpgrade checks what every protocol version asks of a request.
 func checkUpgrade(r *http.Request, opts *ServerOptions) *Error {
 	switch {
+	// Only HTTP/2 has a pseudo-header, and none of its requests comes here. A
+	// name with a colon is none in HTTP/1.1 (RFC 9110, section 5.1).
+	case has(r, protocolField):
+		return badRequest(sectionRequest, "a pseudo-header of HTTP/2 in HTTP/1.1")
 	// "An HTTP/1.1 or higher GET request" (RFC 6455, section 4.2.1, item 1)
 	case r.Method != http.MethodGet:
 		return &Error{

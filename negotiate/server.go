@@ -91,6 +91,12 @@ type reply interface {
 // not allowed, 405 for a method other than GET, 426 for a version not spoken or
 // a request that asks for no WebSocket, 500 for wrong options. Both r and opts
 // are only read; nil opts are valid.
+//
+// In HTTP/2 and HTTP/3 the request is an extended CONNECT (RFC 8441, RFC 9220),
+// which net/http shows as a header ":protocol" and quic-go as r.Proto. There the
+// method has to be CONNECT, another protocol than websocket is answered with
+// 501, and as 426 belongs to an Upgrade that these have not, a version that is
+// not spoken with 400. The drafts are not spoken there.
 func Server(r *http.Request, opts *ServerOptions) (*ServerHandshake, error) {
 	if opts == nil {
 		opts = &ServerOptions{}
@@ -103,6 +109,9 @@ func Server(r *http.Request, opts *ServerOptions) (*ServerHandshake, error) {
 }
 
 func newServer(r *http.Request, opts *ServerOptions) (*ServerHandshake, *Error) {
+	if streams(r) {
+		return newStreamServer(r, opts)
+	}
 	if e := checkUpgrade(r, opts); e != nil {
 		return nil, e
 	}
@@ -247,10 +256,20 @@ func (h *ServerHandshake) Header() http.Header {
 	return header
 }
 
+// Status is that of the response: 101, and 200 to an extended CONNECT.
+func (h *ServerHandshake) Status() int {
+	if _, ok := h.reply.(connectReply); ok {
+		return http.StatusOK
+	}
+	return http.StatusSwitchingProtocols
+}
+
 // AppendResponse appends the whole 101 response. For hixie-76 it appends
-// nothing as long as [ServerHandshake.NeedsBody] reports true.
+// nothing as long as [ServerHandshake.NeedsBody] reports true. In HTTP/2 and
+// HTTP/3 a response is not these bytes, and it appends nothing: see
+// [ServerHandshake.Status] and [ServerHandshake.Header].
 func (h *ServerHandshake) AppendResponse(dst []byte) []byte {
-	if h.NeedsBody() {
+	if h.NeedsBody() || h.Status() == http.StatusOK {
 		return dst
 	}
 	dst = h.reply.appendStatusLine(dst)
