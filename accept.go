@@ -136,8 +136,16 @@ func IsWebSocket(r *http.Request) bool { return negotiate.IsWebSocket(r) }
 // are cleared.
 //
 // A request that is not right is answered here, and the error is a
-// [*HandshakeError]: the handler only has to return. The handler may also return
-// while the connection lives on; see [Handler] for the form that does not.
+// [*HandshakeError]: the handler only has to return. Over HTTP/1.1 the handler may
+// also return while the connection lives on; see [Handler] for the form that does
+// not.
+//
+// In HTTP/2 and HTTP/3 a WebSocket is a stream of a shared connection, opened with
+// CONNECT (RFC 8441, RFC 9220). There the handler must not return before the
+// connection has ended, as it lives on the request: one that returns earlier ends
+// it with 1006. [Handler] is right in all versions of HTTP. Flush has sent what it
+// waited for on its way into the stream. For what a server needs to be told see
+// the package negotiate/http2.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
 	if opts == nil {
 		opts = new(AcceptOptions)
@@ -145,6 +153,9 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	agreed, err := agree(r, opts)
 	if err != nil {
 		return nil, refuseRequest(w, err)
+	}
+	if agreed.Status() == http.StatusOK {
+		return acceptStream(w, r, opts, agreed)
 	}
 	conn, rest, err := hijack(w)
 	if err != nil {
@@ -189,10 +200,11 @@ func Handler(serve func(*Conn), opts *AcceptOptions) http.Handler {
 			return
 		}
 		c.keepRequest(r)
-		ended := c.whenEnded()
+		// Where serve panics, and for what it did not receive. In HTTP/2 and 3 the
+		// response may not be used after this.
 		defer func() {
-			c.Abort() // where serve panics, and for what it did not receive
-			<-ended
+			c.Abort()
+			<-c.whenEnded()
 		}()
 		serve(c)
 		c.Close(context.Background(), StatusNormalClosure, "")

@@ -72,6 +72,15 @@ type DialOptions struct {
 	// every response, refusals and redirects included. It knows ws:// as http://,
 	// and wss:// as https://. Default: none.
 	Jar http.CookieJar
+	// RoundTripper opens the connection with an extended CONNECT, as a stream of
+	// HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220): the package negotiate/http2 has one,
+	// an http3.Transport of quic-go is one. It makes the network connections, so
+	// TLSConfig and NetDialContext are for a server that speaks neither, which it
+	// tells by a *negotiate.UpgradeError. Such connections are shared; Response
+	// tells which version of HTTP it became. Default: none, HTTP/1.1.
+	//
+	// Flush waits until messages are with that connection.
+	RoundTripper http.RoundTripper
 	// HandshakeTimeout bounds all from the look-up of the name to the end of the
 	// opening handshake, with proxies and redirects. Default: 30 s; below 0 there
 	// is none.
@@ -298,9 +307,9 @@ func interruption(ctx context.Context) error {
 }
 
 func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
-	conn, err := d.connect(ctx)
-	if err != nil {
-		return nil, err
+	h, conn, err := d.begin(ctx, c)
+	if h != nil || err != nil {
+		return h, err
 	}
 	var rest []byte
 	err = within(ctx, conn, func() (err error) {

@@ -7,3 +7,8 @@ require (
 	go.uber.org/goleak v1.3.0
 	golang.org/x/net v0.58.0
 )
+
+require (
+	golang.org/x/sync v0.22.0
+	golang.org/x/text v0.41.0 // indirect
+)

@@ -1,6 +1,7 @@
 package negotiate
 
 import (
+	"net"
 	"net/http"
 	"strings"
 )
@@ -144,3 +145,17 @@ func (h *ClientHandshake) checkConnected(status int, header http.Header) *Respon
 	}
 	return h.checkAgreement(header)
 }
+
+// An UpgradeError is returned by an [http.RoundTripper] that was given an extended
+// CONNECT where the server does not speak it. Then HTTP/1.1 is left: an Upgrade on
+// Conn, or, if that is nil, on a connection to be made.
+type UpgradeError struct {
+	// Conn is a connection on which nothing was sent yet, or nil. Whoever gets
+	// the error closes it.
+	Conn net.Conn
+	// Reason says what the server lacks.
+	Reason string
+}
+
+// Error gives the reason.
+func (e *UpgradeError) Error() string { return "negotiate: no extended CONNECT: " + e.Reason }

@@ -1,0 +1,156 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chanws/websocket/codec"
+)
+
+// errStreamOver is the end of a stream whose request is over: the handler has
+// returned, or the peer has reset the stream or left.
+var errStreamOver = errors.New("websocket: the request has ended: its handler returned, or the peer left")
+
+// responseTransport is a stream of HTTP/2 or HTTP/3 on the server: what comes is
+// the body of the request, what goes that of the response.
+//
+// The response is net/http's again as soon as the handler returns: it is given to
+// another request then. So every use of it is under the lock, after which close
+// allows none; and after a look at the request's context, which ends when the
+// handler returns, for handlers that return before the connection has ended.
+type responseTransport struct {
+	body          io.ReadCloser
+	writer        http.ResponseWriter
+	control       *http.ResponseController
+	request       context.Context
+	local, remote net.Addr
+	stop          func() bool // ends looking after the request
+
+	over  atomic.Bool // nothing more is read
+	using sync.RWMutex
+	left  bool // the response must not be used any more
+}
+
+// use runs f, which uses the response, unless it is not ours any more.
+func (t *responseTransport) use(f func() error) (err error) {
+	t.using.RLock()
+	defer t.using.RUnlock()
+	if t.left || t.request.Err() != nil {
+		return errStreamOver
+	}
+	defer func() {
+		// The handler has returned meanwhile, and net/http panics for it.
+		if t.request.Err() != nil && recover() != nil {
+			err = errStreamOver
+		}
+	}()
+	return f()
+}
+
+// read waits with an empty read where it may, so that no buffer is held meanwhile.
+// Where an empty read does not wait, the buffer does.
+func (t *responseTransport) read(r codec.Reader) error {
+	if t.over.Load() {
+		return io.EOF
+	}
+	return readStream(t.body, r)
+}
+
+func readStream(in io.Reader, r codec.Reader) error {
+	limit := 0
+	if r.Rest() == 0 {
+		if _, err := in.Read(nil); err != nil {
+			return err
+		}
+		limit = waitingRead
+	}
+	n, err := in.Read(r.Space(limit))
+	if n > 0 {
+		r.Wrote(n)
+		return nil
+	}
+	return err
+}
+
+// write writes, and sends what it wrote on its way. What is written apart goes in
+// a DATA frame each, so a header goes in one piece with what follows it.
+func (t *responseTransport) write(buffers net.Buffers) error {
+	return t.use(func() error {
+		joined := joinFirst(buffers)
+		if joined != nil {
+			defer joined.Release()
+			if _, err := t.writer.Write(joined.Bytes); err != nil {
+				return err
+			}
+		}
+		for _, b := range buffers {
+			if len(b) == 0 {
+				continue
+			}
+			if _, err := t.writer.Write(b); err != nil {
+				return err
+			}
+		}
+		return t.control.Flush()
+	})
+}
+
+// joinFirst takes as much of the buffers as fits into one DATA frame of the size
+// that every peer accepts (RFC 9113, section 4.2). It returns nil where there is
+// only one buffer.
+func joinFirst(buffers net.Buffers) *codec.Buffer {
+	if len(buffers) < 2 {
+		return nil
+	}
+	joined := codec.NewBuffer(waitingRead)
+	for i, b := range buffers {
+		n := min(len(b), cap(joined.Bytes)-len(joined.Bytes))
+		joined.Bytes = append(joined.Bytes, b[:n]...)
+		if buffers[i] = b[n:]; n < len(b) {
+			break
+		}
+	}
+	return joined
+}
+
+func (t *responseTransport) tryWrite(_, _ []byte) (int, error) { return 0, nil }
+func (t *responseTransport) canTry() bool                      { return false }
+func (t *responseTransport) localAddr() net.Addr               { return t.local }
+func (t *responseTransport) remoteAddr() net.Addr              { return t.remote }
+
+// setReadDeadline ends a read. After the request is over, closing the body does.
+func (t *responseTransport) setReadDeadline(d time.Time) error {
+	err := t.use(func() error { return t.control.SetReadDeadline(d) })
+	if err != nil && !d.IsZero() && d.Before(time.Now()) {
+		return t.body.Close()
+	}
+	return err
+}
+
+// setWriteDeadline ends a write: when it expires, the stream is reset.
+func (t *responseTransport) setWriteDeadline(d time.Time) error {
+	return t.use(func() error { return t.control.SetWriteDeadline(d) })
+}
+
+// closeWrite can not end the response while the handler runs. But nothing is lost
+// where nobody waits for the peer's end, as the end of a stream takes nothing back
+// that was sent on it.
+func (t *responseTransport) closeWrite() error {
+	t.over.Store(true)
+	return nil
+}
+
+// close returns when the response is not used any more, and never will be.
+func (t *responseTransport) close() error {
+	t.stop()
+	t.using.Lock()
+	t.left = true
+	t.using.Unlock()
+	return t.body.Close()
+}
