@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,7 +38,7 @@ var (
 	sockets    = []link{{"server", "tcp"}, {"client", "tcp"}}
 	pipes      = []link{{"server", "pipe"}, {"client", "pipe"}}
 	secured    = []link{{"server", "tls"}, {"client", "tls"}}
-	everywhere = append(append(append([]link{}, sockets...), pipes...), secured...)
+	everywhere = slices.Concat(sockets, pipes, secured, streams)
 )
 
 // on runs the test on each of the links, and lets none leave a goroutine.
@@ -61,6 +62,9 @@ func leavesNothing(t *testing.T) {
 // test. The connection is not: the test does that.
 func open(t testing.TB, l link, opts websocket.AcceptOptions) (*websocket.Conn, *peer) {
 	t.Helper()
+	if l.medium == "h2" {
+		return openStream(t, l, opts)
+	}
 	near, p := dialled(t, l)
 	shaken := make(chan struct{})
 	go func() {
@@ -452,8 +456,11 @@ func (p *peer) hangUp() { p.raw.Close() }
 
 // reset breaks the network connection.
 func (p *peer) reset() {
-	if c, ok := p.raw.(*net.TCPConn); ok {
+	switch c := p.raw.(type) {
+	case *net.TCPConn:
 		c.SetLinger(0)
+	case *tunnel:
+		c.once.Do(c.abort)
 	}
 	p.raw.Close()
 }
@@ -578,7 +585,7 @@ func fill(t testing.TB, c *websocket.Conn, size int) (sent int) {
 		}
 		wantIs(t, "TrySend", err, websocket.ErrQueueFull)
 		// The kernel may still take some: it is full when a Send can wait.
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		err = c.Send(ctx, m)
 		cancel()
 		if err != nil {

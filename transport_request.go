@@ -40,17 +40,27 @@ func (t *requestTransport) read(r codec.Reader) error {
 	return err
 }
 
-func (t *requestTransport) write(buffers net.Buffers) error    { return t.out.write(buffers) }
-func (t *requestTransport) tryWrite(_, _ []byte) (int, error)  { return 0, nil }
-func (t *requestTransport) canTry() bool                       { return false }
-func (t *requestTransport) setReadDeadline(d time.Time) error  { return t.limit(&t.readTimer, d) }
-func (t *requestTransport) setWriteDeadline(d time.Time) error { return t.limit(&t.writeTimer, d) }
-func (t *requestTransport) localAddr() net.Addr                { return t.local }
-func (t *requestTransport) remoteAddr() net.Addr               { return t.remote }
+func (t *requestTransport) write(buffers net.Buffers) error   { return t.out.write(buffers) }
+func (t *requestTransport) tryWrite(_, _ []byte) (int, error) { return 0, nil }
+func (t *requestTransport) canTry() bool                      { return false }
+func (t *requestTransport) localAddr() net.Addr               { return t.local }
+func (t *requestTransport) remoteAddr() net.Addr              { return t.remote }
 
-// limit resets the stream when the deadline has come: there is no other way to
-// end what is under way, and none is needed.
-func (t *requestTransport) limit(timer **time.Timer, d time.Time) error {
+// setReadDeadline resets the stream when the deadline has come: there is no other
+// way to end a read, and none is needed.
+func (t *requestTransport) setReadDeadline(d time.Time) error {
+	t.limit(&t.readTimer, d, t.readExpired)
+	return nil
+}
+
+// setWriteDeadline resets the stream too, but leaves what was received to be read.
+func (t *requestTransport) setWriteDeadline(d time.Time) error {
+	t.limit(&t.writeTimer, d, t.writeExpired)
+	return nil
+}
+
+// limit calls expired when the deadline has come.
+func (t *requestTransport) limit(timer **time.Timer, d time.Time, expired func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if *timer != nil {
@@ -60,25 +70,27 @@ func (t *requestTransport) limit(timer **time.Timer, d time.Time) error {
 	switch {
 	case d.IsZero():
 	case left <= 0:
-		t.expireLocked()
+		*timer = time.AfterFunc(0, expired)
 	case *timer == nil:
-		*timer = time.AfterFunc(left, t.expire)
+		*timer = time.AfterFunc(left, expired)
 	default:
 		(*timer).Reset(left)
 	}
-	return nil
 }
 
-func (t *requestTransport) expire() {
+func (t *requestTransport) writeExpired() {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.expireLocked()
-}
-
-func (t *requestTransport) expireLocked() {
 	t.expired = true
+	t.mu.Unlock()
 	t.cancel()
 	t.out.fail(os.ErrDeadlineExceeded)
+}
+
+// readExpired closes the body, as x/net/http2 does not see the end of a context
+// while it waits for the peer to give it room to write.
+func (t *requestTransport) readExpired() {
+	t.writeExpired()
+	t.in.Close()
 }
 
 // closeWrite ends our side of the stream.
@@ -91,8 +103,8 @@ func (t *requestTransport) closeWrite() error {
 // more than that we end ours; else by a reset. It does not wait for that, since the
 // connection below, which others share, may be stuck.
 func (t *requestTransport) close() error {
-	t.limit(&t.readTimer, time.Time{})
-	t.limit(&t.writeTimer, time.Time{})
+	t.setReadDeadline(time.Time{})
+	t.setWriteDeadline(time.Time{})
 	t.mu.Lock()
 	inOrder := t.ended && !t.expired
 	t.mu.Unlock()
@@ -138,6 +150,11 @@ func (u *upstream) write(buffers net.Buffers) error {
 	u.changed.Broadcast()
 	for (len(u.data) > 0 || u.taken) && u.err == nil {
 		u.changed.Wait()
+	}
+	if len(u.data) == 0 && u.err == net.ErrClosed {
+		// The request was over before the other side came back, as when the peer
+		// has ended the stream for what was written. If it got lost, reading tells.
+		return nil
 	}
 	u.data = nil
 	return u.err

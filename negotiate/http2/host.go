@@ -38,13 +38,11 @@ func (h *host) conn(ctx context.Context) (*conn, error) {
 		if c := h.reserve(); c != nil {
 			return c, nil
 		}
-		result, err := h.fly(ctx)
+		plain, err := h.fly(ctx)
 		switch {
-		case err == nil && result.plain != nil:
-			// One of those who waited gets the connection that was made.
-			if secure := result.take(); secure != nil {
-				return nil, &negotiate.UpgradeError{Conn: secure, Reason: "the server speaks HTTP/1.1"}
-			}
+		case err == nil && plain != nil:
+			return nil, &negotiate.UpgradeError{Conn: plain, Reason: "the server speaks HTTP/1.1"}
+		case errors.Is(err, errTaken):
 			return nil, h.transport.upgrade(ctx, h, "the server speaks HTTP/1.1")
 		case err == nil:
 			continue
@@ -99,7 +97,10 @@ type landing struct {
 	taken bool
 }
 
-// take gives the connection to the first who asks.
+// errTaken is the end of a flight whose connection, of HTTP/1.1, another has.
+var errTaken = errors.New("taken")
+
+// take gives the connection to the first who asks: it is of use to one only.
 func (l *landing) take() *tls.Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,7 +113,7 @@ func (l *landing) take() *tls.Conn {
 
 // fly makes a connection, or waits for the one that is being made. It is made as
 // long as somebody waits.
-func (h *host) fly(ctx context.Context) (*landing, error) {
+func (h *host) fly(ctx context.Context) (plain *tls.Conn, err error) {
 	h.mu.Lock()
 	if h.waiting == 0 {
 		h.ctx, h.cancel = context.WithTimeout(context.Background(), dialTimeout)
@@ -127,7 +128,14 @@ func (h *host) fly(ctx context.Context) (*landing, error) {
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return r.Val.(*landing), nil
+		l := r.Val.(*landing)
+		if l.plain == nil {
+			return nil, nil
+		}
+		if plain = l.take(); plain == nil {
+			return nil, errTaken
+		}
+		return plain, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -149,7 +157,13 @@ func (h *host) connect(ctx context.Context) (*landing, error) {
 		return nil, err
 	}
 	if secure.ConnectionState().NegotiatedProtocol != "h2" {
-		return &landing{plain: secure}, nil
+		l := &landing{plain: secure}
+		context.AfterFunc(ctx, func() { // when all who waited have left
+			if c := l.take(); c != nil {
+				c.Close()
+			}
+		})
+		return l, nil
 	}
 	settings := &settingsReader{Conn: secure}
 	client, err := h.transport.h2.NewClientConn(settings)

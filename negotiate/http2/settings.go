@@ -1,8 +1,8 @@
 package http2
 
 import (
+	"crypto/tls"
 	"encoding/binary"
-	"net"
 	"sync/atomic"
 )
 
@@ -17,7 +17,7 @@ const (
 // whether it offers extended CONNECT. x/net/http2 tells that only by the text of the
 // error of a request.
 type settingsReader struct {
-	net.Conn
+	*tls.Conn
 	extendedConnect atomic.Bool
 
 	seen []byte // of the first frame; nil when it was read
