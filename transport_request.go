@@ -82,8 +82,8 @@ func (t *requestTransport) writeExpired() {
 	t.mu.Lock()
 	t.expired = true
 	t.mu.Unlock()
+	t.out.fail(os.ErrDeadlineExceeded) // before the request is over, so that the write fails
 	t.cancel()
-	t.out.fail(os.ErrDeadlineExceeded)
 }
 
 // readExpired closes the body, as x/net/http2 does not see the end of a context
@@ -113,8 +113,8 @@ func (t *requestTransport) close() error {
 		t.out.atClose(time.AfterFunc(lingerTimeout, t.cancel))
 		return nil
 	}
-	t.cancel()
 	t.out.fail(net.ErrClosed)
+	t.cancel()
 	// What was not read counts against the window of the whole connection until
 	// the body is closed.
 	go t.in.Close()

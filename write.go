@@ -307,7 +307,9 @@ func (c *Conn) writeLoop() {
 			return
 		}
 		writes, err := c.writeAll(work)
-		c.finishWork(work, writes, err)
+		if !c.finishWork(work, writes, err) {
+			return
+		}
 	}
 }
 
@@ -452,8 +454,10 @@ func (c *Conn) setWriteDeadline(t time.Time) error {
 	return c.transport.setWriteDeadline(t)
 }
 
-// finishWork gives back what the work held.
-func (c *Conn) finishWork(w work, writes int, err error) {
+// finishWork gives back what the work held, and reports whether to look for more.
+// Where there is none the writer has left before anybody hears that all is written:
+// who then ends the connection need not stop it, which would reset a stream.
+func (c *Conn) finishWork(w work, writes int, err error) bool {
 	c.mu.Lock()
 	messages, size := 0, 0
 	if w.data != nil {
@@ -480,6 +484,10 @@ func (c *Conn) finishWork(w work, writes int, err error) {
 	}
 	c.settleFlushes()
 	mute := err == nil && c.closeSent && !c.writer.Supports(codec.OpClose)
+	left := err == nil && !mute && c.data == nil && c.urgent == nil && c.pong == nil && c.carry.buffer == nil
+	if left {
+		c.leaveWriter()
+	}
 	c.mu.Unlock()
 	if mute {
 		// The peer can not be told but by the end of the stream.
@@ -488,6 +496,7 @@ func (c *Conn) finishWork(w work, writes int, err error) {
 	if err != nil || mute {
 		c.freeReader(lingerTimeout)
 	}
+	return !left
 }
 
 // wroteData notes that the frames are with the operating system.
