@@ -60,21 +60,6 @@ func newResponseTransport(w http.ResponseWriter, r *http.Request) (*responseTran
 	}, nil
 }
 
-// canFlush reports whether an [http.ResponseController] could flush w, without doing
-// it.
-func canFlush(w http.ResponseWriter) bool {
-	for {
-		switch v := w.(type) {
-		case interface{ FlushError() error }, http.Flusher:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = v.Unwrap()
-		default:
-			return false
-		}
-	}
-}
-
 // remoteAddrOf gives the address that net/http has as a string.
 func remoteAddrOf(r *http.Request) net.Addr {
 	address, err := netip.ParseAddrPort(r.RemoteAddr)

@@ -75,8 +75,8 @@ type DialOptions struct {
 	// RoundTripper opens the connection with an extended CONNECT, as a stream of
 	// HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220): the package negotiate/http2 has one,
 	// an http3.Transport of quic-go is one. It makes the network connections, so
-	// TLSConfig and NetDialContext are for a server that speaks neither, which it
-	// tells by a *negotiate.UpgradeError. Such connections are shared; Response
+	// TLSConfig, NetDialContext and Proxy are not for them, but for a server that
+	// speaks neither, if it says so by a *negotiate.UpgradeError without one. Such connections are shared; Response
 	// tells which version of HTTP it became. Default: none, HTTP/1.1.
 	//
 	// Flush waits until messages are with that connection.

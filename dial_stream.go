@@ -58,6 +58,7 @@ func (d *dialing) tunnel(ctx context.Context, c *Conn) (*handshake, error) {
 		return nil, err
 	}
 	t.in = response.Body
+	d.keepCookies(response.Header)
 	if err := d.request.ConsumeConnect(response.StatusCode, response.Header); err != nil {
 		return nil, t.refusal(response, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -329,7 +330,7 @@ func TestExitCloseTenTimesInParallel(t *testing.T) {
 func TestExitWithinAFrame(t *testing.T) {
 	for name, end := range map[string]func(*peer){"EOF": (*peer).hangUp, "reset": (*peer).reset} {
 		t.Run(name, func(t *testing.T) {
-			on(t, append(append([]link{}, sockets...), pipes...), func(t *testing.T, l link) {
+			on(t, slices.Concat(sockets, pipes, streams), func(t *testing.T, l link) {
 				whole := (&peer{masks: l.role == "server"}).encode(0x81, []byte(strings.Repeat("x", 130)))
 				for _, n := range []int{0, 1, 2, 3, 4, 5, 8, 9, 100, len(whole) - 1} {
 					c, p := open(t, l, websocket.AcceptOptions{})

@@ -100,25 +100,35 @@ func (t *requestTransport) closeWrite() error {
 }
 
 // close ends the stream: in order where the peer has ended its side, which needs no
-// more than that we end ours; else by a reset. It does not wait for that, since the
-// connection below, which others share, may be stuck.
+// more than that we end ours; else by a reset.
 func (t *requestTransport) close() error {
-	t.setReadDeadline(time.Time{})
-	t.setWriteDeadline(time.Time{})
 	t.mu.Lock()
 	inOrder := t.ended && !t.expired
 	t.mu.Unlock()
-	t.out.end()
-	if inOrder {
-		t.out.atClose(time.AfterFunc(lingerTimeout, t.cancel))
-		return nil
+	if !inOrder {
+		return t.abort()
 	}
+	t.stopTimers()
+	t.out.end()
+	t.out.atClose(time.AfterFunc(lingerTimeout, t.cancel))
+	return nil
+}
+
+// abort resets the stream, with CANCEL. It does not wait for that, since the
+// connection below, which others share, may be stuck.
+func (t *requestTransport) abort() error {
+	t.stopTimers()
 	t.out.fail(net.ErrClosed)
 	t.cancel()
 	// What was not read counts against the window of the whole connection until
 	// the body is closed.
 	go t.in.Close()
 	return nil
+}
+
+func (t *requestTransport) stopTimers() {
+	t.setReadDeadline(time.Time{})
+	t.setWriteDeadline(time.Time{})
 }
 
 // An upstream is the body of a request, written to as long as the stream lasts. In

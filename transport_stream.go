@@ -124,18 +124,27 @@ func (t *responseTransport) canTry() bool                      { return false }
 func (t *responseTransport) localAddr() net.Addr               { return t.local }
 func (t *responseTransport) remoteAddr() net.Addr              { return t.remote }
 
-// setReadDeadline ends a read. After the request is over, closing the body does.
+// setReadDeadline ends a read. After the request is over that is done by closing the
+// body; it ends by itself too, after what has come.
 func (t *responseTransport) setReadDeadline(d time.Time) error {
 	err := t.use(func() error { return t.control.SetReadDeadline(d) })
-	if err != nil && !d.IsZero() && d.Before(time.Now()) {
+	switch {
+	case err != errStreamOver:
+		return err
+	case !d.IsZero() && d.Before(time.Now()):
 		return t.body.Close()
 	}
-	return err
+	return nil
 }
 
-// setWriteDeadline ends a write: when it expires, the stream is reset.
+// setWriteDeadline ends a write: when it expires, the stream is reset. After the
+// request is over there is no write.
 func (t *responseTransport) setWriteDeadline(d time.Time) error {
-	return t.use(func() error { return t.control.SetWriteDeadline(d) })
+	err := t.use(func() error { return t.control.SetWriteDeadline(d) })
+	if err == errStreamOver {
+		return nil
+	}
+	return err
 }
 
 // closeWrite can not end the response while the handler runs. But nothing is lost
@@ -154,3 +163,7 @@ func (t *responseTransport) close() error {
 	t.using.Unlock()
 	return t.body.Close()
 }
+
+// abort needs to do no more: what ends a connection at once has let the deadlines
+// expire, and so reset the stream.
+func (t *responseTransport) abort() error { return t.close() }
