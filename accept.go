@@ -143,7 +143,9 @@ func IsWebSocket(r *http.Request) bool { return negotiate.IsWebSocket(r) }
 // In HTTP/2 and HTTP/3 a WebSocket is a stream of a shared connection, opened with
 // CONNECT (RFC 8441, RFC 9220). There the handler must not return before the
 // connection has ended, as it lives on the request: one that returns earlier ends
-// it with 1006. [Handler] is right in all versions of HTTP. Flush has sent what it
+// it with 1006, and must not do so while a Send is under way, as net/http gives the
+// response to another request. [Handler] and [Hold] are right in all versions of
+// HTTP. Flush has sent what it
 // waited for on its way into the stream. For what a server needs to be told see
 // the package negotiate/http2.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {

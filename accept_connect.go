@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/chanws/websocket/negotiate"
@@ -38,7 +39,59 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 		subprotocol: agreed.Subprotocol,
 		address:     opts.negotiation().URL(r).String(),
 	})
+	if h, ok := r.Context().Value(heldKey{}).(*held); ok {
+		h.add(c)
+	}
 	return c, nil
+}
+
+// Hold returns a handler that lets the requests of HTTP/2 and HTTP/3 last until the
+// WebSockets accepted in them have ended, even when next returns earlier: with it a
+// handler may do that in every version of HTTP. It belongs around handlers that call
+// [Accept], within middleware that wraps the response. [Handler] needs none.
+func Hold(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h := new(held)
+		defer h.end()
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), heldKey{}, h)))
+		h.wait()
+	})
+}
+
+// held are the connections that a request waits for.
+type held struct {
+	mu    sync.Mutex
+	conns []*Conn
+}
+
+type heldKey struct{}
+
+func (h *held) add(c *Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.conns = append(h.conns, c)
+}
+
+// end is for handlers that panic.
+func (h *held) end() {
+	h.mu.Lock()
+	for _, c := range h.conns {
+		c.Abort()
+	}
+	h.mu.Unlock()
+	h.wait()
+}
+
+func (h *held) wait() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.conns {
+		<-c.whenEnded()
+	}
 }
 
 // newResponseTransport makes the transport, if the writer can do what it takes: that

@@ -3,7 +3,6 @@ package websocket_test
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -74,7 +73,7 @@ func acceptedStream(t testing.TB, opts websocket.AcceptOptions) (*websocket.Conn
 		accepted <- c
 		<-ended.done // the test receives, not this
 	}, &opts))
-	client := &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, DisableCompression: true}
+	client := &http2.Transport{TLSClientConfig: trustingServer(s), DisableCompression: true}
 	t.Cleanup(client.CloseIdleConnections)
 	conn, response := connectStream(t, client, s.URL, http.Header{"Sec-Websocket-Version": {"13"}})
 	if response.StatusCode != 200 {
@@ -101,7 +100,7 @@ func connectStream(t testing.TB, client http.RoundTripper, url string, header ht
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tunnel{in: response.Body, out: in, end: in.Close, abort: func() { cancel() }}, response
+	return &tunnel{in: response.Body, out: in, end: in.Close, abort: func() { cancel(); response.Body.Close() }}, response
 }
 
 // dialledStream has the client open a stream to a server of bytes.
@@ -130,7 +129,7 @@ func dialledStream(t testing.TB, opts websocket.AcceptOptions) (*websocket.Conn,
 			panic(err)
 		}
 	}))
-	transport := &wshttp2.Transport{TLSConfig: &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}}
+	transport := &wshttp2.Transport{TLSConfig: trustingServer(s)}
 	t.Cleanup(transport.CloseIdleConnections)
 	dialOptions := clientOptions(opts, nil)
 	dialOptions.RoundTripper = transport

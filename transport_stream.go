@@ -22,8 +22,8 @@ var errStreamOver = errors.New("websocket: the request has ended: its handler re
 //
 // The response is net/http's again as soon as the handler returns: it is given to
 // another request then. So every use of it is under the lock, after which close
-// allows none; and after a look at the request's context, which ends when the
-// handler returns, for handlers that return before the connection has ended.
+// allows none. Handlers that return before that are told by the request's context,
+// which ends just before; nothing can make them wait for a write that is under way.
 type responseTransport struct {
 	body          io.ReadCloser
 	writer        http.ResponseWriter
