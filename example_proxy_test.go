@@ -2,8 +2,6 @@ package websocket_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -177,26 +175,4 @@ func ExampleDialOptions_jar() {
 		fmt.Printf("%s\n", m.Data)
 	}
 	// Output: hello, gopher
-}
-
-// A pool of certificate authorities, the option "ca" of other libraries, is RootCAs of
-// the TLSConfig; ProxyTLSConfig has those for a proxy that is spoken to over TLS.
-func ExampleDialOptions_ca() {
-	server := exampleServer(httptest.NewTLSServer)
-	defer server.Close()
-
-	pool := x509.NewCertPool() // pool.AppendCertsFromPEM takes a file's content
-	pool.AddCert(server.Certificate())
-	ws, err := websocket.Dial(context.Background(), server.URL, &websocket.DialOptions{
-		TLSConfig: &tls.Config{RootCAs: pool},
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer ws.Abort()
-	for m := range ws.Messages() {
-		fmt.Printf("%s\n", m.Data)
-	}
-	// Output: hello
 }

@@ -122,7 +122,9 @@ func (c *Conn) handle(event codec.FrameEvent) error {
 
 // gotMessage takes a message through the extensions to the application.
 func (c *Conn) gotMessage(event codec.FrameEvent) error {
-	if c.pipeline != nil && event.Final {
+	// In parts come only messages without reserved bits: an extension works on whole
+	// ones, and those that it has marked still come so.
+	if c.pipeline != nil && (!c.fragments || event.Reserved != 0) {
 		if err := c.transformIncoming(&event); err != nil {
 			return err
 		}
