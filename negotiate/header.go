@@ -119,7 +119,16 @@ func validHost(host string) bool {
 // 7.2; RFC 3986, section 3.2.2).
 func isHostByte(c byte) bool {
 	switch c {
-	case '-', '.', '_', '~', '%', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '=', ':', '[', ']':
+	case '%', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '=', ':', '[', ']':
+		return true
+	}
+	return isUnreserved(c)
+}
+
+// isUnreserved tells what RFC 3986, section 2.3 calls so.
+func isUnreserved(c byte) bool {
+	switch c {
+	case '-', '.', '_', '~':
 		return true
 	}
 	return isDigit(c) || 'a' <= lower(c) && lower(c) <= 'z'

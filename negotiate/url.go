@@ -167,7 +167,7 @@ func asciiHost(host string) (name, zone string, err error) {
 	malformed := &URLError{"RFC 3986, section 3.2.2", "the host is malformed"}
 	if strings.Contains(host, ":") {
 		ip, err := netip.ParseAddr(host)
-		if err != nil {
+		if err != nil || !validZone(ip.Zone()) {
 			return "", "", malformed
 		}
 		if ip.Zone() != "" {
@@ -184,6 +184,20 @@ func asciiHost(host string) (name, zone string, err error) {
 		return "", "", malformed
 	}
 	return host, "", nil
+}
+
+// validZone tells a zone that can be shown in a URL as it is.
+//
+// "ZoneID = 1*( unreserved / pct-encoded )" (RFC 6874, section 2), of which the
+// second is for names that no interface has, and that url.Parse would not read
+// again.
+func validZone(zone string) bool {
+	for i := range len(zone) {
+		if !isUnreserved(zone[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func isASCII(s string) bool {

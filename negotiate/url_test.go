@@ -55,7 +55,7 @@ func TestParseURLRefuses(t *testing.T) {
 		"ws://a.example/#top", "ws://a.example/#", "ws://a.example/?a#b",
 		"ws://a.example:0/", "ws://a.example:65536/", "ws://a.example:x/", "ws://a.example:-1/",
 		"ws://a b.example/", "ws://a.example\r\n/", "ws://a.example/\r\nX: y", "ws://a%0d.example/", "ws://a.example/\x00",
-		"ws://[::1/", "ws://[g::1]/", "ws://[1.2.3.4]/", "ws://a,b<c/", "ws://\u00e9\u0000.example/", "ws://\xff.example/", "ws://b\u00fccher.example/", "ws://%c3%bc.example/",
+		"ws://[::1/", "ws://[g::1]/", "ws://[1.2.3.4]/", "ws://[fe80::1%25e\xa8\xad0]/", "ws://[fe80::1%25a b]/", "ws://[fe80::1%25]/", "ws://a,b<c/", "ws://\u00e9\u0000.example/", "ws://\xff.example/", "ws://b\u00fccher.example/", "ws://%c3%bc.example/",
 		"ws://us%3Aer:pa55@a.example/", "ws://user:pa55#word@a.example/", "ws://user:pa55@a.example:x/", "ws://user:pa55@/",
 	} {
 		_, err := ParseURL(raw)
