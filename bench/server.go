@@ -12,13 +12,19 @@ import (
 // gets, as the same type of message; in a broadcast it sends it to all instead.
 type serverJob struct {
 	scenario
-	ln  net.Listener // in clear; see listener
-	tls *tls.Config  // nil without TLS
+	ln     net.Listener   // in clear; see listener
+	tls    *tls.Config    // nil without TLS
+	packet net.PacketConn // UDP of the same port, for HTTP/3; nil elsewhere
 }
 
 func newServerJob(o *order, ln net.Listener) (*serverJob, error) {
 	j := &serverJob{scenario: o.Scenario, ln: ln}
-	if o.Scenario.TLS {
+	if o.Scenario.Transports {
+		if err := j.listenPacket(); err != nil {
+			return nil, err
+		}
+	}
+	if o.Scenario.TLS || o.Scenario.Transports {
 		cert, err := tls.X509KeyPair(o.Cert, o.Key)
 		if err != nil {
 			return nil, err
