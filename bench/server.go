@@ -55,6 +55,20 @@ func (j *serverJob) serveHTTP(h http.HandlerFunc) error {
 // maxMessage is the limit to set where a library has a low one or none.
 func (j *serverJob) maxMessage() int { return max(j.Size, 1<<20) }
 
+// readBuffer is the size for those libraries that let one choose it, 0 for their
+// own: one that takes a whole burst in a read where messages come in bursts, a small
+// one where connections idle.
+func (j *serverJob) readBuffer() int {
+	switch {
+	case j.Kind == kindEcho && j.Depth > 1:
+		return 64 << 10
+	case j.Kind == kindIdle:
+		return 1 << 10
+	default:
+		return 0
+	}
+}
+
 // A hub is the list of connections that a broadcast goes to. It forgets none:
 // the process ends with the scenario.
 type hub[C any] struct {
