@@ -169,9 +169,9 @@ func checkSVG(t *testing.T, b []byte) {
 // left and without a failure of a peer.
 func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	pl := &plan{scenarios: []scenario{small(scenarios[1])}, peers: []*peer{rawPeer}, rounds: 1, dur: 300 * time.Millisecond}
+	pl := &plan{scenarios: []scenario{small(scenarios[1])}, peers: []*peer{rawPeer}, rounds: 1, dur: time.Minute}
 	rep := newReport(pl, nil)
-	time.AfterFunc(150*time.Millisecond, cancel)
+	time.AfterFunc(500*time.Millisecond, cancel)
 	began := time.Now()
 	if err := run(ctx, pl, rep, io.Discard); !errors.Is(err, context.Canceled) {
 		t.Fatalf("%v", err)

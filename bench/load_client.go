@@ -160,7 +160,7 @@ func loadClient(ctx context.Context, o order, dur time.Duration) (values, error)
 	if _, err := p.ask(askStart); err != nil {
 		return nil, err
 	}
-	time.Sleep(min(dur/3, 300*time.Millisecond))
+	p.pause(min(dur/3, 300*time.Millisecond))
 	iv, err := p.measure(dur, nil)
 	if _, failure := p.ask(askStop); failure != nil {
 		return nil, failure

@@ -124,7 +124,7 @@ func fewestOfMean(before, after []uint64) float64 {
 // have been started; they have ended when it returns.
 func (l *load) measure(p *process, dur time.Duration) (values, error) {
 	l.awaitAll()
-	time.Sleep(min(dur/3, 300*time.Millisecond))
+	p.pause(min(dur/3, 300*time.Millisecond))
 	before := l.counts()
 	l.measuring.Store(true)
 	iv, err := p.measure(dur, l.count)

@@ -92,7 +92,7 @@ func (c *crowd) idle(ctx context.Context, p *process, empty answer, payload []by
 			return nil, fmt.Errorf("connection %d: %w", i, err)
 		}
 	}
-	time.Sleep(settle)
+	p.pause(settle)
 	full, err := p.ask(askMemory)
 	if err != nil {
 		return nil, err

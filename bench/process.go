@@ -16,8 +16,9 @@ type process struct {
 	*wire
 	cmd    *exec.Cmd
 	stdin  interface{ Close() error }
-	addr   string      // where its server listens
-	forget func() bool // it no longer ends with the context
+	addr   string          // where its server listens
+	forget func() bool     // it no longer ends with the context
+	doomed <-chan struct{} // closed when it was killed
 }
 
 // A binary that is none of this command has to be able to be a child: see
@@ -48,7 +49,7 @@ func startProcess(ctx context.Context, o order) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{wire: newWire(out, in), cmd: cmd, stdin: in}
+	p := &process{wire: newWire(out, in), cmd: cmd, stdin: in, doomed: ctx.Done()}
 	p.forget = context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	a, err := p.ask(o)
 	if err != nil {
@@ -96,7 +97,7 @@ func (p *process) measure(dur time.Duration, count func() uint64) (interval, err
 	}
 	var iv interval
 	for range maxExtensions {
-		time.Sleep(dur)
+		p.pause(dur)
 		end, to, t1, err := p.mark(askEnd, count)
 		if err != nil {
 			return interval{}, err
@@ -112,6 +113,16 @@ func (p *process) measure(dur time.Duration, count func() uint64) (interval, err
 		err = errors.New("nothing was done")
 	}
 	return iv, err
+}
+
+// pause lets the child work, unless it was killed.
+func (p *process) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-p.doomed:
+	}
 }
 
 // mark asks the child for its account. Work goes on while the question is on
