@@ -53,7 +53,7 @@ type verdict string
 const (
 	met     verdict = "met"
 	notMet  verdict = "not met"
-	unclear verdict = "unclear" // the ratio is worthless
+	unclear verdict = "unclear" // the rounds do not agree
 	absent  verdict = "not run"
 )
 
@@ -67,7 +67,7 @@ func (g *goal) judge(r *report, form string) (float64, verdict) {
 	if !ok {
 		return 0, absent
 	}
-	value, worthless := s.Median, false
+	value, doubtful := s.Median, false
 	if !g.absolute {
 		if g.to != "" {
 			to, ok := res.to(g.to, g.metric)
@@ -79,16 +79,22 @@ func (g *goal) judge(r *report, form string) (float64, verdict) {
 		if s.Ratio == 0 {
 			return 0, absent
 		}
-		value, worthless = s.Ratio, s.Worthless
+		value, doubtful = s.Ratio, g.doubtful(&s)
 	}
 	switch {
-	case worthless:
+	case doubtful:
 		return value, unclear
 	case g.reached(value):
 		return value, met
 	default:
 		return value, notMet
 	}
+}
+
+// doubtful tells whether the rounds leave open on which side of the goal the ratio is:
+// they differ too much, and not all of them are on one; or they are too few.
+func (g *goal) doubtful(s *summary) bool {
+	return s.Worthless && (len(s.Samples) < minRounds || g.reached(s.RatioMin) != g.reached(s.RatioMax))
 }
 
 // to is what a peer did.

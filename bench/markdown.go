@@ -126,7 +126,7 @@ func (r *report) writeGoals(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "## Targets\n\nThe ratio that was reached beside the one aimed at: %d met, %d not met, %d unclear, "+
-		"as the rounds differ too much. Ours in both of the forms that users write.\n\n", counts[met], counts[notMet], counts[unclear])
+		"as the rounds differ too much and are not all on one side. Ours in both of the forms that users write.\n\n", counts[met], counts[notMet], counts[unclear])
 	b.WriteString("| work | target | `for range` | `select` | relative to |\n| --- | --- | --- | --- | --- |\n")
 	b.WriteString(rows.String() + "\n")
 }

@@ -36,7 +36,7 @@ type report struct {
 func newReport(pl *plan, args []string) *report {
 	r := &report{
 		Date:     time.Now().UTC().Truncate(time.Second),
-		Command:  strings.Join(append([]string{"go run ."}, args...), " "),
+		Command:  commandLine(args),
 		Go:       runtime.Version(),
 		System:   runtime.GOOS + "/" + runtime.GOARCH,
 		Kernel:   kernelRelease(),
@@ -56,6 +56,18 @@ func newReport(pl *plan, args []string) *report {
 		}
 	}
 	return r
+}
+
+// commandLine is what to type to do it again.
+func commandLine(args []string) string {
+	line := "go run ."
+	for _, a := range args {
+		if strings.ContainsAny(a, " *?[\\$;&|<>()\"") {
+			a = "'" + a + "'"
+		}
+		line += " " + a
+	}
+	return line
 }
 
 // thisTree stands for the version of this library.

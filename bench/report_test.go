@@ -42,6 +42,8 @@ func TestGoals(t *testing.T) {
 		{"as good as printed", atMost, map[string][]float64{"ours": {10.04, 10.04, 10.04}, "gws": {10, 10, 10}}, 1.004, met},
 		{"worse", atMost, map[string][]float64{"ours": {10.1, 10.1, 10.1}, "gws": {10, 10, 10}}, 1.01, notMet},
 		{"noise", atMost, map[string][]float64{"ours": {5, 10, 20}, "gws": {10, 10, 10}}, 1, unclear},
+		{"noise on one side", atMost, map[string][]float64{"ours": {1, 5, 9}, "gws": {10, 10, 10}}, 0.5, met},
+		{"too few rounds", atMost, map[string][]float64{"ours": {5, 5}, "gws": {10, 10}}, 0.5, unclear},
 		{"named", named, map[string][]float64{"ours": {9, 9, 9}, "gws": {1, 1, 1}, "gorilla": {10, 10, 10}}, 0.9, met},
 		{"absolute", absolute, map[string][]float64{"ours": {7, 7, 7}, "gws": {10, 10, 10}}, 7, notMet},
 		{"nobody to compare with", atMost, map[string][]float64{"ours": {7, 7, 7}}, 0, absent},

@@ -19,6 +19,8 @@ type summary struct {
 	Ratio float64 `json:"ratio,omitempty"`
 	// RatioSpread is (max-min)/median of those ratios, without the outlier.
 	RatioSpread float64 `json:"ratioSpread,omitempty"`
+	RatioMin    float64 `json:"ratioMin,omitempty"` // the least of them, without the outlier
+	RatioMax    float64 `json:"ratioMax,omitempty"` // and the most
 	// Worthless marks a ratio that says nothing.
 	Worthless bool `json:"worthless,omitempty"`
 }
@@ -82,6 +84,7 @@ func (s *summary) compare(ratios []float64) {
 	}
 	s.Ratio = median(ratios)
 	kept := summarize(withoutOutlier(ratios))
+	s.RatioMin, s.RatioMax = kept.Min, kept.Max
 	s.RatioSpread = (kept.Max - kept.Min) / math.Abs(s.Ratio)
 	s.Worthless = len(ratios) < minRounds || s.RatioSpread > maxRatioSpread
 }
