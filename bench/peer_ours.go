@@ -26,12 +26,14 @@ var oursPeer = &peer{
 	about:  "net/http and Accept; a goroutine that ranges over Messages, sends with Send and gives buffers back with Release",
 	serve:  func(j *serverJob) error { return serveOurs(j, rangeLoop) },
 	client: &clientPeer{echo: oursClientEcho, dial: oursDial},
+	events: serveOursEvents,
 }
 
 var oursSelectPeer = &peer{
 	name: "ours-select", ours: true, module: "github.com/chanws/websocket",
-	about: "as ours, but with a select loop over Messages, Closed and a ticker: the form that the documentation shows first",
-	serve: func(j *serverJob) error { return serveOurs(j, selectLoop) },
+	about:  "as ours, but with a select loop over Messages, Closed and a ticker: the form that the documentation shows first",
+	serve:  func(j *serverJob) error { return serveOurs(j, selectLoop) },
+	client: &clientPeer{echo: oursSelectClientEcho},
 }
 
 var oursTCPPeer = &peer{
@@ -160,6 +162,27 @@ func oursClientEcho(j *clientJob, i int) error {
 		}
 		if err == nil {
 			err = (<-c.Closed()).Err
+		}
+		j.fail(err)
+	}()
+	return nil
+}
+
+// oursSelectClientEcho is a client in a select loop.
+func oursSelectClientEcho(j *clientJob, i int) error {
+	c, err := websocket.Dial(context.Background(), j.url(i), nil)
+	if err != nil {
+		return err
+	}
+	go func() {
+		defer c.Abort()
+		err := c.Send(context.Background(), websocket.Binary(j.payload))
+		if err == nil {
+			selectLoop(c, func(m websocket.Message) bool {
+				more := j.reply(i, m.Data)
+				m.Release()
+				return more && c.Send(context.Background(), websocket.Binary(j.payload)) == nil
+			})
 		}
 		j.fail(err)
 	}()
