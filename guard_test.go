@@ -153,10 +153,10 @@ func (w *watchedTransport) read(r codec.Reader) error {
 	return w.transport.read(&watchedReader{Reader: r, watched: w})
 }
 
-func (w *watchedTransport) tryWrite(head, body []byte) (int, error) {
-	n, err := w.transport.tryWrite(head, body)
-	w.wrote(n, head, body)
-	return n, err
+func (w *watchedTransport) tryWrite(d *directWrite) error {
+	err := w.transport.tryWrite(d)
+	w.wrote(d.written, d.head.Bytes, d.body)
+	return err
 }
 
 func (w *watchedTransport) write(buffers net.Buffers) error {

@@ -377,8 +377,8 @@ func (c *client) aborts(t *testing.T) {
 //
 // That is not so for clients of HTTP/2 that send to a server which does not receive,
 // or do not receive what comes over HTTP/2: HAProxy 2.6 stops reading a connection
-// when it can not hand on what came for one of its streams. It is mended in newer
-// ones (haproxy/haproxy#2853); no setting of this one helps.
+// when it can not hand on what came for one of its streams, as far as can be told from
+// outside (haproxy/haproxy#2853 says that newer ones are better at it; not tried).
 func TestHAProxyOneStalls(t *testing.T) {
 	routes := startHAProxy(t)
 	for _, c := range []struct{ version, to, path string }{
