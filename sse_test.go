@@ -666,6 +666,65 @@ func TestEventSourceWriterPanics(t *testing.T) {
 	}
 }
 
+// goneWriter is the writer of HTTP/2 whose handler has returned in the middle of a
+// write: setting its deadline panics.
+type goneWriter struct{ *recorder }
+
+func (w goneWriter) SetWriteDeadline(deadline time.Time) error {
+	if deadline.Before(time.Now()) && !deadline.IsZero() {
+		panic("nil stream")
+	}
+	return nil
+}
+
+// The end of a stream whose handler has returned comes by a goroutine that is
+// nobody's: a panic there would end the program.
+func TestEventSourceHandlerReturnsWhileWriting(t *testing.T) {
+	for name, end := range map[string]func(*EventSource, func()){
+		"returns": func(_ *EventSource, end func()) { end() }, "Abort": func(es *EventSource, _ func()) { es.Abort() },
+		"WriteTimeout": func(*EventSource, func()) { time.Sleep(time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := goneWriter{newRecorder()}
+				es, over := accept(t, w, &EventSourceOptions{PingInterval: -1})
+				w.gate = make(chan struct{})
+				es.Send(t.Context(), Event{Data: "x"})
+				synctest.Wait() // it is being written
+				end(es, over)
+				synctest.Wait()
+				if err := es.TrySend(Event{}); err != ErrClosed {
+					t.Errorf("TrySend: %v", err)
+				}
+				if cause, what := <-es.Errors(), <-es.Errors(); cause == nil || !strings.Contains(what.Error(), "nil stream") {
+					t.Errorf("reported %v, and %v", cause, what)
+				}
+				close(w.gate)
+				wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+			})
+		})
+	}
+}
+
+// What was written when the handler returned is not flushed by the stream any
+// more, as w is not its own any more.
+func TestEventSourceHandlerReturnsBeforeFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRecorder()
+		es, over := accept(t, w, &EventSourceOptions{PingInterval: -1})
+		w.gate = make(chan struct{})
+		es.Send(t.Context(), Event{Data: "x"})
+		synctest.Wait()
+		over()
+		w.gate <- struct{}{}
+		wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+		if len(w.writes) != 2 || w.flushes != 1 {
+			t.Errorf("%d writes, %d flushes", len(w.writes), w.flushes)
+		}
+		w.gate = nil
+	})
+}
+
 func TestEventSourceRequest(t *testing.T) {
 	tests := []struct {
 		target string
