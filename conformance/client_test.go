@@ -84,7 +84,7 @@ func referenceDial(addr, path string, f fault, take func([]byte)) error {
 		return err
 	}
 	if take != nil {
-		f, err := readFrame(r.in)
+		f, err := readFrame(r.in, mostHeld(Heavy))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -176,9 +177,12 @@ func streamRequest(events []StreamEvent) Step {
 	}}
 }
 
+// mostStream bounds the streams of events, and a client's reports of them.
+const mostStream = 4 << 20
+
 // readStream reads a whole stream.
 func (s *session) readStream() (string, *finding) {
-	response, err := http.ReadResponse(s.reader, nil)
+	response, err := http.ReadResponse(bufio.NewReader(io.LimitReader(s.reader, mostStream)), nil)
 	if err != nil {
 		return "", failure("no answer: %v", err)
 	}
@@ -190,7 +194,7 @@ func (s *session) readStream() (string, *finding) {
 	if response.StatusCode != 200 || !strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
 		return "", failure("the answer was %s with Content-Type %q", response.Status, response.Header.Get("Content-Type"))
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, mostPayload))
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return "", failure("the stream broke off: %v", err)
 	}

@@ -222,7 +222,7 @@ func hixieSends(chunk int, texts ...string) Step {
 
 func hixieEchoes(want string) Step {
 	return Step{Text: "expect the echo " + bytesInBrief([]byte(want)), kind: expectation, run: func(s *session) *finding {
-		b, err := s.reader.ReadBytes(0xff)
+		b, err := readUntil(s.reader, 0xff, len(want)+mostHead)
 		if err != nil {
 			return failure("the echo did not come: %v", err)
 		}
