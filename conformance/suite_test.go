@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,14 @@ func TestReferenceServerPasses(t *testing.T) {
 	}
 }
 
+// requirement finds the words of RFC 2119, which are a document's to say.
+var requirement = regexp.MustCompile(`\b(MUST|SHALL|SHOULD|MAY|REQUIRED|RECOMMENDED|OPTIONAL)\b|_Fail `)
+
+// outsideQuotes returns what of a rule's sentence is the suite's wording.
+func outsideQuotes(sentence string) string {
+	return regexp.MustCompile(`“[^“”]+”`).ReplaceAllString(sentence, "")
+}
+
 // TestCases checks the table itself.
 func TestCases(t *testing.T) {
 	cases := Cases()
@@ -72,6 +81,9 @@ func TestCases(t *testing.T) {
 		}
 		if c.Title == "" || c.Rule.Document == "" || c.Rule.Section == "" || c.Rule.Sentence == "" {
 			t.Errorf("%s has no title or cites no rule", c.ID)
+		}
+		if own := outsideQuotes(c.Rule.Sentence); strings.ContainsAny(own, "“”") || requirement.MatchString(own) {
+			t.Errorf("%s: a requirement is not in the document's own words: %s", c.ID, c.Rule.Sentence)
 		}
 		if !slices.ContainsFunc(c.steps, func(s Step) bool { return s.kind == expectation }) {
 			t.Errorf("%s expects nothing: it would pass by silence", c.ID)
