@@ -469,16 +469,16 @@ func TestEventSourceServerTimeoutsLoopback(t *testing.T) {
 		t.Run(proto, func(t *testing.T) {
 			t.Parallel()
 			handler := EventSourceHandler(func(es *EventSource) {
-				for range 3 {
-					time.Sleep(400 * time.Millisecond)
+				for range 2 {
+					time.Sleep(1200 * time.Millisecond)
 					es.Send(t.Context(), Event{Data: "x"})
 				}
-			}, &EventSourceOptions{WriteTimeout: 250 * time.Millisecond})
+			}, &EventSourceOptions{WriteTimeout: time.Second})
 			s := startServer(t, proto, handler, func(s *http.Server) {
-				s.WriteTimeout, s.ReadTimeout = 700*time.Millisecond, 700*time.Millisecond
+				s.WriteTimeout, s.ReadTimeout = time.Second, time.Second
 			})
 			r := get(t, s.Client(), s.URL)
-			r.want("retry: 5000\n\n" + strings.Repeat("data: x\n\n", 3))
+			r.want("retry: 5000\n\n" + strings.Repeat("data: x\n\n", 2))
 			r.wantEnd()
 		})
 	}
@@ -575,7 +575,7 @@ func TestEventSourceStalledClientLoopback(t *testing.T) {
 			big := Event{Data: strings.Repeat("x", 1<<19)}
 			for es.Send(context.Background(), big) == nil {
 			}
-		}, &EventSourceOptions{WriteTimeout: 300 * time.Millisecond}))
+		}, &EventSourceOptions{WriteTimeout: time.Second}))
 		get(t, s.Client(), s.URL)
 		es := <-streams
 		if ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false); !errors.Is(ev.Err, os.ErrDeadlineExceeded) {
