@@ -139,7 +139,7 @@ func TestEndlessServer(t *testing.T) {
 
 // A client can not make the suite keep any number of agents.
 func TestManyAgents(t *testing.T) {
-	suite, addr := startSuite(t, light(Cases())[:1])
+	suite, addr := startSuite(t, light(Cases())[:1], testTimes)
 	for i := range mostAgents + 50 {
 		response, err := http.Get(fmt.Sprintf("http://%s/getCaseStatus?case=1&agent=a%d", addr, i))
 		if err != nil {

@@ -14,6 +14,10 @@ import (
 // that a busy machine turns a good case red.
 var testTimes = Timeouts{Light: 20 * time.Second, Heavy: 60 * time.Second, Quiet: 60 * time.Millisecond, Reply: 3 * time.Second}
 
+// patientTimes are for peers without a fault, which make the suite wait for hardly
+// anything: a machine that is busy with other things turns none of their cases red.
+var patientTimes = Timeouts{Light: 2 * time.Minute, Heavy: 3 * time.Minute, Quiet: 500 * time.Millisecond, Reply: 30 * time.Second}
+
 func allServerCases(t testing.TB) []Case {
 	t.Helper()
 	sel := Selection{Role: Server}
@@ -37,7 +41,7 @@ func light(cases []Case) []Case {
 // without a fault every case passes, the optional groups too.
 func TestReferenceServerPasses(t *testing.T) {
 	cases := allServerCases(t)
-	o := Options{Timeouts: testTimes, Parallel: 16, Seed: 1}
+	o := Options{Timeouts: patientTimes, Parallel: 16, Seed: 1}
 	if testing.Short() {
 		cases = light(cases)
 	}
