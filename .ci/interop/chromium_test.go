@@ -3,6 +3,7 @@ package interop
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -155,4 +156,52 @@ func TestChromiumEcho(t *testing.T) {
 	if err := server.Wait(); err != nil {
 		t.Error("the server ended with", err)
 	}
+}
+
+// TestChromiumSSE uses examples/sse as its page asks for: the server is stopped and
+// started again, and the page goes on without having missed an event.
+func TestChromiumSSE(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "sse")
+	if out, err := exec.Command("go", "build", "-o", program, "../../examples/sse").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	start := func() *exec.Cmd {
+		server := exec.CommandContext(t.Context(), program, "-addr", address)
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 400 {
+			if c, err := net.Dial("tcp", address); err == nil {
+				c.Close()
+				return server
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		t.Fatal("the server does not listen")
+		return nil
+	}
+	stop := func(server *exec.Cmd) {
+		server.Process.Signal(os.Interrupt)
+		if err := server.Wait(); err != nil {
+			t.Error("the server ended with", err)
+		}
+	}
+	server := start()
+	p := startBrowser(t).open(t, "http://"+address+"/")
+	p.wait(`document.getElementById("state").textContent === "open" && count >= 3`)
+	stop(server)
+	p.wait(`document.getElementById("state").textContent === "connecting again"`)
+	p.eval(`window.before = count; window.seen = last`)
+	server = start()
+	// Events went by while there was no server: they come as well.
+	p.wait(`document.getElementById("state").textContent === "open" && count >= before + 3`)
+	p.want(`missed === 0 && count - before === last - seen`, true)
+	p.want(`document.getElementById("missed").textContent`, "0")
+	stop(server)
 }
