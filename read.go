@@ -159,7 +159,7 @@ func (c *Conn) transformIncoming(event *codec.FrameEvent) error {
 	out, transformed, err := c.pipeline.Incoming(buffer.Bytes, in, limit)
 	if err != nil {
 		buffer.Release()
-		return extensionError(err)
+		return extensionError(err, len(event.Payload), limit)
 	}
 	if !transformed {
 		buffer.Release()
@@ -171,7 +171,7 @@ func (c *Conn) transformIncoming(event *codec.FrameEvent) error {
 	buffer.Bytes = out
 	event.Buffer, event.Payload = buffer, out
 	if event.Opcode == codec.OpText && !utf8.Valid(out) {
-		return &ProtocolError{Code: StatusInvalidFramePayload, Section: "RFC 6455, section 8.1", Reason: "text is not UTF-8"}
+		return &ProtocolError{Code: StatusInvalidFramePayload, Section: "RFC 6455, section 8.1", Reason: "text is not UTF-8", Offset: -1}
 	}
 	return nil
 }
