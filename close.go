@@ -310,7 +310,8 @@ func (c *Conn) settleFlushes() {
 }
 
 // Flush waits until the messages sent so far are with the operating system, or the
-// connection has ended, or ctx has. It does not tell that the peer has them.
+// connection has ended, or ctx has. It does not tell that the peer has them. Errors:
+// ctx's, [ErrClosed] where not all was written, a [*UsageError] for a nil context.
 func (c *Conn) Flush(ctx context.Context) error {
 	if ctx == nil {
 		return &UsageError{"Flush", errNilContext}
