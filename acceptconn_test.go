@@ -235,3 +235,31 @@ func TestAcceptConnOverTLS(t *testing.T) {
 		}
 	})
 }
+
+// Abort has no word for a peer that does not read: TLS would wait for one to go out.
+func TestAbortOverTLSIsAtOnce(t *testing.T) {
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			client := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
+			io.WriteString(client, request13)
+			io.ReadFull(client, make([]byte, len("HTTP/1.1 101")))
+		}()
+		c, _, err := AcceptConn(t.Context(), tls.Server(near, &tls.Config{Certificates: s.TLS.Certificates}), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-answered
+		began := time.Now()
+		c.Abort()
+		<-c.Closed()
+		if d := time.Since(began); d > 0 {
+			t.Errorf("it took %v", d)
+		}
+	})
+}

@@ -136,15 +136,17 @@ func TestExitContextOfCloseEndedBefore(t *testing.T) {
 func TestExitContextOption(t *testing.T) {
 	on(t, everywhere, func(t *testing.T, l link) {
 		ctx, cancel := context.WithCancelCause(context.Background())
+		stops := errors.New("the service stops")
 		c, p := open(t, l, websocket.AcceptOptions{Context: ctx})
 		p.sendFrame(0x81, "never received")
-		cancel(errors.New("the service stops"))
+		cancel(stops)
 		p.wantClose(1001)
 		p.sendClose(1001, "")
 		p.hangUp()
 		if e := wantClosed(t, c, 1001); !e.Clean {
 			t.Errorf("closed with %+v", e)
 		}
+		wantIs(t, "Errors", <-c.Errors(), stops) // a clean end does not tell
 	})
 }
 
