@@ -310,7 +310,8 @@ func (c *Conn) settleFlushes() {
 }
 
 // Flush waits until the messages sent so far are with the operating system, or the
-// connection has ended, or ctx has. It does not tell that the peer has them.
+// connection has ended, or ctx has. It does not tell that the peer has them. Errors:
+// ctx's, [ErrClosed] where not all was written, a [*UsageError] for a nil context.
 func (c *Conn) Flush(ctx context.Context) error {
 	if ctx == nil {
 		return &UsageError{"Flush", errNilContext}
@@ -405,7 +406,7 @@ func (c *Conn) stopTimers() {
 // nobody does.
 func (c *Conn) report(err error) {
 	if c.logger != nil {
-		c.logger.Warn("websocket", "error", err, "url", c.URL().String())
+		c.logger.Warn("websocket", "error", err, "url", c.loggedURL())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -419,8 +420,17 @@ func (c *Conn) report(err error) {
 
 func (c *Conn) logEnd(e CloseEvent) {
 	if c.logger != nil {
-		c.logger.Debug("websocket closed", "code", int(e.Code), "reason", e.Reason, "clean", e.Clean, "url", c.URL().String())
+		c.logger.Debug("websocket closed", "code", int(e.Code), "reason", e.Reason, "clean", e.Clean, "url", c.loggedURL())
 	}
+}
+
+// loggedURL is the URL without its query: pages can not set headers, so that is where
+// their tokens are.
+func (c *Conn) loggedURL() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	address, _, _ := strings.Cut(c.address, "?")
+	return address
 }
 
 // writeFailed makes the cause of a write's error.

@@ -177,7 +177,7 @@ func (c *Conn) transformIncoming(event codec.FrameEvent) (codec.FrameEvent, erro
 	out, transformed, err := c.pipeline.Incoming(buffer.Bytes, in, limit)
 	if err != nil {
 		buffer.Release()
-		return event, extensionError(err)
+		return event, extensionError(err, len(event.Payload), limit)
 	}
 	if !transformed {
 		buffer.Release()
@@ -189,7 +189,7 @@ func (c *Conn) transformIncoming(event codec.FrameEvent) (codec.FrameEvent, erro
 	buffer.Bytes = out
 	event.Buffer, event.Payload = buffer, out
 	if event.Opcode == codec.OpText && !utf8.Valid(out) {
-		return event, &ProtocolError{Code: StatusInvalidFramePayload, Section: "RFC 6455, section 8.1", Reason: "text is not UTF-8"}
+		return event, &ProtocolError{Code: StatusInvalidFramePayload, Section: "RFC 6455, section 8.1", Reason: "text is not UTF-8", Offset: -1}
 	}
 	return event, nil
 }
