@@ -23,8 +23,9 @@ const (
 
 // A carry is what a direct write left over: bytes already encoded.
 type carry struct {
-	buffer *codec.Buffer
-	size   int // as counted in the budget
+	buffer   *codec.Buffer
+	messages int // as counted in the budget
+	size     int // likewise
 }
 
 // Send sends a message. It returns nil when the message is in the queue or on the
@@ -80,7 +81,8 @@ func (c *Conn) SendFragment(ctx context.Context, m Message) error {
 // An outFrame is a frame on its way into the queue.
 type outFrame struct {
 	codec.Frame
-	part bool // of a message sent by SendFragment
+	part     bool // of a message sent by SendFragment
+	prepared *Prepared
 }
 
 // wholeFrame checks a message and makes the frame of it.
@@ -138,7 +140,7 @@ func (c *Conn) sendNow(f outFrame) error {
 	c.begin(&f)
 	c.writing = true
 	c.mu.Unlock()
-	return c.writeNow(f.Frame)
+	return c.writeNow(f)
 }
 
 // sendLate waits for room. It is called with the lock held, and releases it.
@@ -196,12 +198,21 @@ func (c *Conn) begin(f *outFrame) {
 // enqueue puts the frame into the queue, its room having been taken, and sees to
 // it that there is a writer.
 func (c *Conn) enqueue(f *outFrame) {
+	c.put(f)
+	c.kick()
+}
+
+// put puts the frame into the queue, its room having been taken.
+func (c *Conn) put(f *outFrame) {
 	c.begin(f)
 	if c.data == nil {
 		c.data = batches.Get().(*batch)
 	}
-	c.data.add(f.Opcode, f.Final, f.Payload)
-	c.kick()
+	if f.prepared != nil {
+		c.data.addPrepared(f.prepared)
+	} else {
+		c.data.add(f.Opcode, f.Final, f.Payload)
+	}
 }
 
 // canWriteNow reports whether a send may put its bytes on the socket itself: when
@@ -225,7 +236,7 @@ func (c *Conn) kick() {
 
 // writeNow writes a frame as the writer, without waiting. What does not go out is
 // left to the write loop.
-func (c *Conn) writeNow(f codec.Frame) error {
+func (c *Conn) writeNow(f outFrame) error {
 	size := len(f.Payload)
 	left, err := c.tryFrame(f)
 	c.mu.Lock()
@@ -239,7 +250,7 @@ func (c *Conn) writeNow(f codec.Frame) error {
 		c.written++
 		left.Release()
 	case left != nil:
-		c.carry = carry{buffer: left, size: len(left.Bytes)}
+		c.carry = carry{buffer: left, messages: 1, size: len(left.Bytes)}
 		c.budget.take(c.carry.size)
 	default:
 		c.written++
@@ -255,7 +266,13 @@ func (c *Conn) writeNow(f codec.Frame) error {
 
 // tryFrame encodes a frame and writes what can be written of it without waiting;
 // left has the rest. A large payload is written from where it lies.
-func (c *Conn) tryFrame(f codec.Frame) (left *codec.Buffer, err error) {
+func (c *Conn) tryFrame(out outFrame) (left *codec.Buffer, err error) {
+	if out.prepared != nil {
+		if left, ok, err := c.tryPrepared(out.prepared); ok || err != nil {
+			return left, err
+		}
+	}
+	f := out.Frame
 	transformed, err := c.transformOutgoing(&f)
 	if err != nil {
 		return nil, err
@@ -388,6 +405,11 @@ type packer struct {
 
 // add encodes the frame, and writes when there is enough.
 func (p *packer) add(o *outgoing, payload []byte) error {
+	if o.prepared != nil {
+		if ok, err := p.addPrepared(o.prepared); ok || err != nil {
+			return err
+		}
+	}
 	c := p.conn
 	f := codec.Frame{Opcode: o.opcode, Final: o.final, Payload: payload}
 	transformed, err := c.transformOutgoing(&f)
@@ -397,8 +419,10 @@ func (p *packer) add(o *outgoing, payload []byte) error {
 	if transformed != nil {
 		defer transformed.Release()
 	}
+	// A prepared payload is not to be masked in place.
+	large := len(f.Payload) >= byReference && (o.prepared == nil || transformed != nil)
 	need := len(f.Payload) + codec.MaxHeaderSize
-	if len(f.Payload) >= byReference {
+	if large {
 		need = codec.MaxHeaderSize
 	}
 	if len(p.out.Bytes)+need > cap(p.out.Bytes) {
@@ -406,13 +430,10 @@ func (p *packer) add(o *outgoing, payload []byte) error {
 			return err
 		}
 	}
-	if len(f.Payload) >= byReference {
+	if large {
 		var ok bool
 		if p.out.Bytes, ok = c.writer.Seal(p.out.Bytes, f); ok {
-			p.writes++
-			err := c.write(net.Buffers{p.out.Bytes, f.Payload})
-			p.out.Bytes = p.out.Bytes[:0]
-			return err
+			return p.writeWith(f.Payload)
 		}
 	}
 	p.out.Bytes = c.writer.AppendFrame(p.out.Bytes, f)
@@ -470,8 +491,8 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 		c.wroteData(w.data)
 	}
 	if w.carry.buffer != nil {
-		c.written++
-		c.budget.give(1, w.carry.size)
+		c.written += uint64(w.carry.messages)
+		c.budget.give(w.carry.messages, w.carry.size)
 		w.carry.buffer.Release()
 	}
 	c.budget.give(messages, size)
