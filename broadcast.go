@@ -82,8 +82,10 @@ type round struct {
 }
 
 // roundSize is how many connections a goroutine writes to, for each of which it takes
-// some 5 us. Less makes for more goroutines, more for less that run at once.
-const roundSize = 64
+// some 5 us. Fewer would let more processors share the work, but find less to write at
+// once: with 8 broadcasts in flight to 1000 connections 64 took 3.3 us of CPU a message,
+// 256 also 3.3 and 1024 took 2.5; with one in flight there was no difference.
+const roundSize = 256
 
 var rounds = sync.Pool{New: func() any { return new(round) }}
 
