@@ -150,7 +150,8 @@ func (q *budget) roomy(size int) bool {
 }
 
 // writeScheduled writes what is queued, as the writer, without waiting. What does not
-// go out is left to the write loop, as is more than one turn may take.
+// go out is left to the write loop, as is more than one turn may take. Without a writer
+// nothing is queued that would go first.
 func (c *Conn) writeScheduled() {
 	c.mu.Lock()
 	c.scheduled = false
@@ -159,7 +160,7 @@ func (c *Conn) writeScheduled() {
 	case c.writing || c.broken || data == nil:
 		c.mu.Unlock()
 		return
-	case data.prepared < len(data.frames) || len(data.frames) > 1 && data.size > maxWrite || !c.writesFirst():
+	case data.prepared < len(data.frames) || len(data.frames) > 1 && data.size > maxWrite:
 		c.kick()
 		c.mu.Unlock()
 		return
@@ -169,11 +170,6 @@ func (c *Conn) writeScheduled() {
 	c.mu.Unlock()
 	left, err := c.tryBatch(data)
 	c.wroteScheduled(data, left, err)
-}
-
-// writesFirst reports whether nothing goes before the data.
-func (c *Conn) writesFirst() bool {
-	return c.urgent == nil && c.pong == nil && c.carry.buffer == nil
 }
 
 // tryBatch encodes prepared messages and writes what can be written of them without
