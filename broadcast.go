@@ -43,8 +43,8 @@ func Broadcast(conns iter.Seq[*Conn], m Message) ([]Missed, error) {
 //
 // The messages are written by other goroutines, after Broadcast has returned or beside
 // it, none of which waits for a peer. Broadcasts that follow each other faster than
-// that share writes. The sequence may hold a lock of the application's: Broadcast
-// calls nothing else of it.
+// that share writes. The sequence may hold a lock of the application's: nothing else
+// of it is called, but for the functions in the options of extensions.
 func (p *Prepared) Broadcast(conns iter.Seq[*Conn]) []Missed {
 	var missed []Missed
 	var round *round

@@ -509,3 +509,63 @@ func TestPreparedFormsAreBounded(t *testing.T) {
 		t.Errorf("%d forms", n)
 	}
 }
+
+// What one message costs without the network: encoded or compressed for each of 100
+// connections, prepared for them, or broadcast to them in rounds.
+func BenchmarkToMany(b *testing.B) {
+	for _, compressed := range []string{"", "permessage-deflate", "permessage-deflate; server_no_context_takeover"} {
+		var conns []*Conn
+		extension := deflate.New(nil)
+		for range 100 {
+			var pipeline *negotiate.Pipeline
+			if compressed != "" {
+				pipeline = negotiate.NewPipeline(negotiate.Offer{}, negotiate.RSV1, session(b, extension, compressed))
+			}
+			c := newConn((&AcceptOptions{}).settings())
+			c.start(&handshake{transport: still{newTape(0)}, reader: c.readerFor(negotiate.Hybi13, pipeline), writer: serverEncoder, pipeline: pipeline})
+			conns = append(conns, c)
+		}
+		message := func(i int) Message {
+			var text []byte
+			for k := 0; len(text) < 1000; k++ {
+				text = fmt.Appendf(text, `{"id":%d,"name":"item %d","price":%d.99},`, k*i, k, i%100)
+			}
+			return Message{Type: TextMessage, Data: text}
+		}
+		name := "plain"
+		if compressed != "" {
+			name = strings.ReplaceAll(compressed, "; ", ",")
+		}
+		b.Run(name+"/Send", func(b *testing.B) {
+			for i := range b.N/100 + 1 {
+				m := message(i)
+				for _, c := range conns {
+					c.TrySend(m)
+				}
+			}
+		})
+		b.Run(name+"/SendPrepared", func(b *testing.B) {
+			for i := range b.N/100 + 1 {
+				p := mustPrepare(b, message(i))
+				for _, c := range conns {
+					c.TrySendPrepared(p)
+				}
+			}
+		})
+		b.Run(name+"/rounds", func(b *testing.B) {
+			for i := range b.N/100 + 1 {
+				p := mustPrepare(b, message(i))
+				for _, c := range conns {
+					c.queueForRound(p)
+				}
+				for _, c := range conns {
+					c.writeScheduled()
+				}
+			}
+		})
+		for _, c := range conns {
+			c.Abort()
+			<-c.Closed()
+		}
+	}
+}

@@ -23,7 +23,7 @@ func oursExtensions(d deflate) []negotiate.Extension {
 
 var oursPeer = &peer{
 	name: "ours", ours: true, module: "github.com/chanws/websocket",
-	about:  "net/http and Accept; a goroutine that ranges over Messages, sends with Send and gives buffers back with Release",
+	about:  "net/http and Accept; a goroutine that ranges over Messages, sends with Send and gives buffers back with Release; Broadcast for broadcasts",
 	serve:  func(j *serverJob) error { return serveOurs(j, rangeLoop) },
 	client: &clientPeer{echo: oursClientEcho, dial: oursDial},
 }
