@@ -257,8 +257,8 @@ func (c *Conn) freeReader(linger time.Duration) {
 func (c *Conn) dropQueued() {
 	c.dropUnsent()
 	if c.carry.buffer != nil {
-		c.written++
-		c.budget.give(1, c.carry.size)
+		c.written += uint64(c.carry.messages)
+		c.budget.give(c.carry.messages, c.carry.size)
 		c.carry.buffer.Release()
 		c.carry = carry{}
 	}

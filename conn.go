@@ -79,6 +79,8 @@ type state struct {
 	freed   bool          // nothing more is to be read
 	cause   error         // the first, where it is not the peer's close frame
 
+	scheduled bool // a broadcast comes by and writes what is queued
+
 	data    *batch
 	urgent  *batch // pings and pongs
 	pong    []byte // the payload to answer the latest ping with; nil for none

@@ -155,7 +155,7 @@ func (w *watchedTransport) read(r codec.Reader) error {
 
 func (w *watchedTransport) tryWrite(d *directWrite) error {
 	err := w.transport.tryWrite(d)
-	w.wrote(d.written, d.head.Bytes, d.body)
+	w.wrote(d.written, d.headBytes(), d.body)
 	return err
 }
 

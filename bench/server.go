@@ -91,3 +91,14 @@ func (h *hub[C]) each(f func(C)) {
 		f(c)
 	}
 }
+
+// all yields every connection; see each.
+func (h *hub[C]) all(yield func(C) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.conns {
+		if !yield(c) {
+			return
+		}
+	}
+}

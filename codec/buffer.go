@@ -50,6 +50,10 @@ func NewBuffer(size int) *Buffer {
 	return b
 }
 
+// LendBuffer returns a Buffer over bytes that stay their owner's: Release leaves them
+// alone, and Append copies them first.
+func LendBuffer(b []byte) *Buffer { return &Buffer{Bytes: b[:len(b):len(b)], class: -1} }
+
 // Generation identifies this use of the Buffer, for [Buffer.ReleaseOnce].
 func (b *Buffer) Generation() uint32 { return b.generation.Load() }
 
