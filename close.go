@@ -67,14 +67,14 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 func (c *Conn) whenEnded() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended.wait()
+	return c.signals.wait(ended)
 }
 
 // outcome is the error of a connection that has ended.
 func (c *Conn) outcome() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.event.Err
+	return c.atEnd().event.Err
 }
 
 // Abort ends the connection at once, without a closing handshake. What is queued is
@@ -93,7 +93,7 @@ func (c *Conn) Abort() {
 	// answer what came before. To end the loop over it and then to abort is no
 	// reason to leave the peer without.
 	defer c.mu.Unlock()
-	c.returned.raise()
+	c.signals.raise(returned)
 	c.limitClosing(answerGrace)
 	c.abandonReceived()
 }
@@ -124,13 +124,13 @@ func (c *Conn) beginClose(code StatusCode, reason string, timeout time.Duration)
 	}
 	c.beginClosing()
 	c.limitClosing(timeout)
-	c.leaving.raise()
+	c.signals.raise(leaving)
 	c.kick()
 }
 
 // beginClosing refuses sends from now on, and wakes those that wait.
 func (c *Conn) beginClosing() {
-	c.closing.raise()
+	c.signals.raise(closing)
 	if c.phase < StateClosing {
 		c.phase = StateClosing
 	}
@@ -139,7 +139,7 @@ func (c *Conn) beginClosing() {
 // queueClose puts the close frame behind the messages in the queue. A version that
 // has none writes nothing for it.
 func (c *Conn) queueClose(code StatusCode, reason string) {
-	c.closeQueued, c.closeCode, c.closeReason = true, code, reason
+	c.closeQueued, c.atEnd().closeCode, c.atEnd().closeReason = true, code, reason
 	if c.data == nil {
 		c.data = batches.Get().(*batch)
 	}
@@ -152,14 +152,14 @@ func (c *Conn) queueClose(code StatusCode, reason string) {
 // shortest limit counts.
 func (c *Conn) limitClosing(timeout time.Duration) {
 	by := time.Now().Add(timeout)
-	if c.closeTimer != nil {
-		if !by.Before(c.closeBy) {
+	if c.atEnd().closeTimer != nil {
+		if !by.Before(c.atEnd().closeBy) {
 			return
 		}
-		c.closeTimer.Stop()
+		c.atEnd().closeTimer.Stop()
 	}
-	c.closeBy = by
-	c.closeTimer = time.AfterFunc(timeout, func() {
+	c.atEnd().closeBy = by
+	c.atEnd().closeTimer = time.AfterFunc(timeout, func() {
 		c.fail(&TimeoutError{"close frame from the peer", timeout}, 0)
 	})
 }
@@ -174,14 +174,14 @@ func (c *Conn) abandon(cause error) {
 
 // abandonReceived gives up what the application has not received.
 func (c *Conn) abandonReceived() {
-	c.abandoned.raise()
+	c.signals.raise(abandoned)
 	c.publishLocked(0)
 }
 
 func (c *Conn) hasAbandoned() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.abandoned.raised
+	return c.signals.raised(abandoned)
 }
 
 func (c *Conn) isBroken() bool {
@@ -206,8 +206,8 @@ func (c *Conn) fail(cause error, linger time.Duration) {
 // failLocked records the first cause, gives up what is queued and frees whoever
 // waits for the writer, the writer itself included.
 func (c *Conn) failLocked(cause error) {
-	if c.cause == nil {
-		c.cause = cause
+	if c.atEnd().cause == nil {
+		c.atEnd().cause = cause
 	}
 	c.broken = true
 	c.beginClosing()
@@ -220,8 +220,8 @@ func (c *Conn) failLocked(cause error) {
 	if c.transport != nil {
 		c.transport.setWriteDeadline(past)
 	}
-	if c.abandonTimer == nil && !c.abandoned.raised {
-		c.abandonTimer = time.AfterFunc(c.closeTimeout, func() {
+	if c.atEnd().abandonTimer == nil && !c.signals.raised(abandoned) {
+		c.atEnd().abandonTimer = time.AfterFunc(c.closeTimeout, func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.abandonReceived()
@@ -318,7 +318,7 @@ func (c *Conn) Flush(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	f := c.addFlush()
-	ended := c.ended.wait()
+	ended := c.signals.wait(ended)
 	c.mu.Unlock()
 	select {
 	case <-f.done:
@@ -347,11 +347,11 @@ func (c *Conn) forgetFlush(f *flush) {
 func (c *Conn) closedError() error {
 	switch {
 	case c.closeReceived:
-		return &CloseError{Code: c.receivedCode, Reason: c.receivedReason, Received: true}
-	case c.cause != nil:
-		return fmt.Errorf("%w: %w", ErrClosed, c.cause)
+		return &CloseError{Code: c.atEnd().receivedCode, Reason: c.atEnd().receivedReason, Received: true}
+	case c.atEnd().cause != nil:
+		return fmt.Errorf("%w: %w", ErrClosed, c.atEnd().cause)
 	case c.closeQueued:
-		return &CloseError{Code: c.closeCode, Reason: c.closeReason}
+		return &CloseError{Code: c.atEnd().closeCode, Reason: c.atEnd().closeReason}
 	}
 	return ErrClosed
 }
@@ -385,16 +385,17 @@ func (c *Conn) stopWriter() {
 
 // stopTimers ends everything that would act on the connection later.
 func (c *Conn) stopTimers() {
-	for _, t := range []*time.Timer{c.closeTimer, c.keepalive, c.pongTimer} {
-		if t != nil {
-			t.Stop()
-		}
+	if c.atEnd().closeTimer != nil {
+		c.end.closeTimer.Stop()
+	}
+	if c.keepalive != nil {
+		c.keepalive.stop()
 	}
 	if c.stopContext != nil {
 		c.stopContext()
 	}
-	if c.abandonTimer == nil && len(c.messages) > 0 {
-		c.abandonTimer = time.AfterFunc(c.closeTimeout, func() {
+	if c.atEnd().abandonTimer == nil && len(c.messages) > 0 {
+		c.atEnd().abandonTimer = time.AfterFunc(c.closeTimeout, func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.abandonReceived()

@@ -64,7 +64,7 @@ func (c *Conn) streamEnd() error {
 	<-c.whenEnded()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.event
+	e := c.atEnd().event
 	switch {
 	case e.Clean && (e.Code == StatusNormalClosure || e.Code == StatusGoingAway || e.Code == StatusNoStatusReceived):
 		return io.EOF

@@ -164,7 +164,7 @@ func (c *Conn) sendLate(ctx context.Context, f *outFrame) error {
 		return err
 	}
 	w := c.budget.wait(len(f.Payload))
-	closing := c.closing.wait()
+	closing := c.signals.wait(closing)
 	c.mu.Unlock()
 	var err error
 	select {
@@ -490,7 +490,9 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 	}
 	c.budget.give(messages, size)
 	if w.control != nil {
-		c.lane.give(w.control.lane, w.control.laneSize)
+		if w.control.lane > 0 {
+			c.pinging.lane.give(w.control.lane, w.control.laneSize)
+		}
 		w.control.recycle()
 	}
 	if w.data != nil {
