@@ -163,6 +163,13 @@ func (c *Conn) sendLate(ctx context.Context, f *outFrame) error {
 	if err := c.refuse(f); err != nil {
 		return err
 	}
+	if c.budget.fits(len(f.Payload)) {
+		// The queue has been written since admit looked at it. To wait now would be for
+		// room that nobody is left to give.
+		c.budget.take(len(f.Payload))
+		c.enqueue(f)
+		return nil
+	}
 	w := c.budget.wait(len(f.Payload))
 	closing := c.signals.wait(closing)
 	c.mu.Unlock()
