@@ -247,6 +247,7 @@ func (c *Conn) freeReader(linger time.Duration) {
 		c.freed = true
 		err = t.setReadDeadline(past)
 	}
+	c.wakeLocked()
 	c.mu.Unlock()
 	if err != nil {
 		t.abort() // there are connections without deadlines

@@ -70,6 +70,7 @@ type state struct {
 	stopped chan struct{} // closed when there is none any more, where somebody waits for that
 	broken  bool          // nothing more can be written
 	freed   bool          // nothing more is to be read
+	resting bool          // there is no read loop until there is something to read
 
 	scheduled bool // a broadcast comes by and writes what is queued
 

@@ -120,6 +120,7 @@ func joinFirst(buffers net.Buffers) *codec.Buffer {
 }
 
 func (t *responseTransport) tryWrite(*directWrite) error { return nil }
+func (t *responseTransport) rest(*Conn) bool             { return false }
 func (t *responseTransport) canTry() bool                { return false }
 func (t *responseTransport) localAddr() net.Addr         { return t.local }
 func (t *responseTransport) remoteAddr() net.Addr        { return t.remote }
