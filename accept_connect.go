@@ -39,7 +39,7 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 		subprotocol: agreed.Subprotocol,
 		address:     opts.negotiation().URL(r).String(),
 	})
-	if h, ok := r.Context().Value(heldKey{}).(*held); ok {
+	if h := holderOf(r); h != nil {
 		h.add(c)
 	}
 	return c, nil
@@ -47,8 +47,10 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 
 // Hold returns a handler that lets the requests of HTTP/2 and HTTP/3 last until the
 // WebSockets accepted in them have ended, even when next returns earlier: with it a
-// handler may do that in every version of HTTP. It belongs around handlers that call
-// [Accept], within middleware that wraps the response. [Handler] needs none.
+// handler may do that in every version of HTTP. It belongs around all handlers that
+// call [Accept], be it around the whole of a server's; only requests of CONNECT feel
+// it. Middleware that wraps the response, and uses it after the handler, goes around
+// it. [Handler] needs none.
 func Hold(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodConnect {
@@ -69,6 +71,13 @@ type held struct {
 }
 
 type heldKey struct{}
+
+// holderOf returns what makes a request last as long as its connections, nil where
+// nothing does.
+func holderOf(r *http.Request) *held {
+	h, _ := r.Context().Value(heldKey{}).(*held)
+	return h
+}
 
 func (h *held) add(c *Conn) {
 	h.mu.Lock()
@@ -106,11 +115,14 @@ func newResponseTransport(w http.ResponseWriter, r *http.Request) (*responseTran
 		return nil, fmt.Errorf("no deadlines: %w", err)
 	}
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	return &responseTransport{
+	t := &responseTransport{
 		body: r.Body, writer: w, control: control, request: r.Context(),
 		local: local, remote: remoteAddrOf(r),
+		held: holderOf(r) != nil,
 		stop: func() bool { return true },
-	}, nil
+	}
+	t.idle.L = &t.mu
+	return t, nil
 }
 
 // remoteAddrOf gives the address that net/http has as a string.
