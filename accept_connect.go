@@ -29,7 +29,11 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 	c := newConn(opts.settings())
 	c.request = r
 	// What has come until the end of the request is still delivered.
-	t.stop = context.AfterFunc(r.Context(), func() { c.fail(errStreamOver, lingerTimeout) })
+	t.stop = context.AfterFunc(r.Context(), func() {
+		if !t.timedOut() { // which the write tells
+			c.fail(errStreamOver, lingerTimeout)
+		}
+	})
 	c.start(&handshake{
 		transport:   t,
 		reader:      c.readerFor(agreed.Version, agreed.Pipeline),
@@ -167,7 +171,9 @@ func (t *responseTransport) respond(agreed *negotiate.ServerHandshake, timeout t
 // others of its connection. Here it is 64 KiB of nearly 4 MiB, so that it takes 63 of
 // them. Frames are 16 KiB at most, as in [the default of RFC 9113], since clients of
 // Go hold a buffer of that size for each stream: 512 KiB with net/http's own setting
-// of 1 MiB.
+// of 1 MiB. A connection to which nothing could be written for 30 s is ended, with all
+// its streams: where a peer does not read TCP any more, neither Abort nor the deadline
+// of one stream frees what waits to write to it.
 //
 // [the default of RFC 9113]: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2
 func HTTP2Config() *http.HTTP2Config {
@@ -175,5 +181,6 @@ func HTTP2Config() *http.HTTP2Config {
 		MaxReadFrameSize:              16 << 10,
 		MaxReceiveBufferPerStream:     64 << 10,
 		MaxReceiveBufferPerConnection: 4<<20 - 1,
+		WriteByteTimeout:              30 * time.Second,
 	}
 }

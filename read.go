@@ -458,7 +458,7 @@ func (c *Conn) settle(err error) CloseEvent {
 		return CloseEvent{Code: StatusNoStatusReceived, Clean: true}
 	}
 	if c.cause == nil {
-		c.cause = err
+		c.cause = c.writeFailed(err) // on a stream, that ends the reading too
 		if err == io.EOF {
 			c.cause = errUnexpected
 		}

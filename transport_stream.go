@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,7 +106,11 @@ func (t *responseTransport) read(r codec.Reader) error {
 	if t.over.Load() {
 		return io.EOF
 	}
-	return readStream(t.body, r)
+	err := readStream(t.body, r)
+	if err != nil && err != io.EOF && t.timedOut() {
+		return os.ErrDeadlineExceeded
+	}
+	return err
 }
 
 func readStream(in io.Reader, r codec.Reader) error {
@@ -197,6 +202,14 @@ func (t *responseTransport) setWriteDeadline(d time.Time) error {
 		return nil
 	}
 	return err
+}
+
+// timedOut reports whether the deadline of writes has expired: the stream is reset for
+// that.
+func (t *responseTransport) timedOut() bool {
+	t.deadline.Lock()
+	defer t.deadline.Unlock()
+	return !t.limit.IsZero() && !t.limit.After(time.Now())
 }
 
 // leaseTime is how long a write may go on after a handler has returned that nothing
