@@ -100,8 +100,9 @@ func TestStreamAttacksOnAServer(t *testing.T) {
 		{"WINDOW_UPDATE of 0 for the connection", "/", func(w *wire) { w.WriteRawFrame(http2.FrameWindowUpdate, 0, 0, make([]byte, 4)) }, false},
 		{"a window too large", "/", func(w *wire) { w.WriteWindowUpdate(1, 1<<31-1) }, false},
 		{"more data than the window", "/flood", func(w *wire) {
-			for range 8 {
-				w.WriteData(1, false, make([]byte, 16<<10))
+			message := masked(0x82, strings.Repeat("x", 1<<20))
+			for i := range 64 { // the stream has room for 4
+				w.WriteData(1, false, message[i*16<<10:(i+1)*16<<10])
 			}
 		}, false},
 		{"a frame that is too large", "/", func(w *wire) { w.WriteRawFrame(http2.FrameData, 0, 1, make([]byte, 17<<10)) }, false},
@@ -109,7 +110,6 @@ func TestStreamAttacksOnAServer(t *testing.T) {
 		{"gone", "/flood", func(w *wire) { w.conn.Close() }, false},
 		{"no window at all", "/flood", func(w *wire) {
 			w.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-			w.next(1)
 			reset(w)
 		}, false},
 		{"WebSocket pings without reading", "/", func(w *wire) {
