@@ -67,21 +67,31 @@ func (c *Conn) readLoop() {
 // receive delivers what comes until there is nothing more to come. The error says
 // why: a *CloseError for the peer's close frame, a *ProtocolError for what may not
 // be, else the transport's.
+//
+// It, and what it calls to wait for more, have small frames: then the stack of a
+// connection that rests is the 2 KiB that a goroutine begins with.
 func (c *Conn) receive() error {
 	for {
-		event, err := c.reader.Next()
+		err := c.receiveNext()
 		if err == codec.ErrNeedMore {
-			if err = c.readMore(); err == nil {
-				continue
-			}
+			err = c.readMore()
 		}
 		if err != nil {
 			return err
 		}
-		if err := c.handle(event); err != nil {
-			return err
-		}
 	}
+}
+
+// receiveNext deals with the next event, if the bytes at hand hold one.
+func (c *Conn) receiveNext() error {
+	event, err := c.reader.Next()
+	if err != nil {
+		return err
+	}
+	if event.Opcode.IsControl() {
+		return c.gotControl(event)
+	}
+	return c.gotMessage(event)
 }
 
 // readMore reads from the transport. What is at hand does not make an event.
@@ -101,23 +111,30 @@ func (c *Conn) readMore() error {
 	return nil
 }
 
-// handle deals with one event.
-func (c *Conn) handle(event codec.FrameEvent) error {
+// gotControl deals with a control frame.
+func (c *Conn) gotControl(event codec.FrameEvent) error {
 	switch event.Opcode {
 	case codec.OpPing:
 		c.gotPing(event.Payload)
 	case codec.OpPong:
 		c.gotPong(event.Payload)
-	case codec.OpClose:
-		c.mu.Lock()
-		c.closeReceived = true
-		c.receivedCode, c.receivedReason = event.Code, event.Reason
-		c.mu.Unlock()
-		return &CloseError{Code: event.Code, Reason: event.Reason, Received: true}
 	default:
-		return c.gotMessage(event)
+		return c.gotClose(event.Payload)
 	}
 	return nil
+}
+
+// gotClose notes what the peer's close frame says.
+func (c *Conn) gotClose(payload []byte) error {
+	code, reason, err := codec.ConsumeClosePayload(payload)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.closeReceived = true
+	c.receivedCode, c.receivedReason = code, reason
+	c.mu.Unlock()
+	return &CloseError{Code: code, Reason: reason, Received: true}
 }
 
 // gotMessage takes a message through the extensions to the application.
@@ -125,7 +142,8 @@ func (c *Conn) gotMessage(event codec.FrameEvent) error {
 	// In parts come only messages without reserved bits: an extension works on whole
 	// ones, and those that it has marked still come so.
 	if c.pipeline != nil && (!c.fragments || event.Reserved != 0) {
-		if err := c.transformIncoming(&event); err != nil {
+		var err error
+		if event, err = c.transformIncoming(event); err != nil {
 			return err
 		}
 	}
@@ -144,7 +162,7 @@ func (c *Conn) gotMessage(event codec.FrameEvent) error {
 
 // transformIncoming has the extensions undo what they do to a message. The limit
 // on messages holds for what they make of it.
-func (c *Conn) transformIncoming(event *codec.FrameEvent) error {
+func (c *Conn) transformIncoming(event codec.FrameEvent) (codec.FrameEvent, error) {
 	limit := c.maxMessageSize
 	if limit <= 0 {
 		limit = DefaultMaxMessageSize
@@ -159,11 +177,11 @@ func (c *Conn) transformIncoming(event *codec.FrameEvent) error {
 	out, transformed, err := c.pipeline.Incoming(buffer.Bytes, in, limit)
 	if err != nil {
 		buffer.Release()
-		return extensionError(err)
+		return event, extensionError(err)
 	}
 	if !transformed {
 		buffer.Release()
-		return nil
+		return event, nil
 	}
 	if event.Buffer != nil {
 		event.Buffer.Release()
@@ -171,9 +189,9 @@ func (c *Conn) transformIncoming(event *codec.FrameEvent) error {
 	buffer.Bytes = out
 	event.Buffer, event.Payload = buffer, out
 	if event.Opcode == codec.OpText && !utf8.Valid(out) {
-		return &ProtocolError{Code: StatusInvalidFramePayload, Section: "RFC 6455, section 8.1", Reason: "text is not UTF-8"}
+		return event, &ProtocolError{Code: StatusInvalidFramePayload, Section: "RFC 6455, section 8.1", Reason: "text is not UTF-8"}
 	}
-	return nil
+	return event, nil
 }
 
 // deliver hands the message to the application, and waits for it to have room.
@@ -191,6 +209,11 @@ func (c *Conn) deliver(m Message) {
 		default:
 		}
 	}
+	c.deliverWaiting(m)
+}
+
+// deliverWaiting is deliver where the application has to receive something first.
+func (c *Conn) deliverWaiting(m Message) {
 	c.waiting.Store(true)
 	defer func() {
 		// The time that nothing was read in is not the peer's.

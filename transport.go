@@ -20,9 +20,8 @@ type transport interface {
 	// may change the slice but not the bytes.
 	write(buffers net.Buffers) error
 
-	// tryWrite writes what can be written of head and then body without waiting,
-	// which may be nothing.
-	tryWrite(head, body []byte) (n int, err error)
+	// tryWrite writes what can be written without waiting, which may be nothing.
+	tryWrite(*directWrite) error
 
 	// canTry reports whether tryWrite ever writes anything.
 	canTry() bool
@@ -86,7 +85,7 @@ func (t *connTransport) write(buffers net.Buffers) error {
 	return nil
 }
 
-func (t *connTransport) tryWrite(_, _ []byte) (int, error)  { return 0, nil }
+func (t *connTransport) tryWrite(*directWrite) error        { return nil }
 func (t *connTransport) canTry() bool                       { return false }
 func (t *connTransport) setReadDeadline(d time.Time) error  { return t.SetReadDeadline(d) }
 func (t *connTransport) setWriteDeadline(d time.Time) error { return t.SetWriteDeadline(d) }

@@ -2,7 +2,4 @@
 
 package websocket
 
-const (
-	sendMore    = 0
-	sendQuietly = 0
-)
+const sendMore = 0

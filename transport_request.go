@@ -40,11 +40,11 @@ func (t *requestTransport) read(r codec.Reader) error {
 	return err
 }
 
-func (t *requestTransport) write(buffers net.Buffers) error   { return t.out.write(buffers) }
-func (t *requestTransport) tryWrite(_, _ []byte) (int, error) { return 0, nil }
-func (t *requestTransport) canTry() bool                      { return false }
-func (t *requestTransport) localAddr() net.Addr               { return t.local }
-func (t *requestTransport) remoteAddr() net.Addr              { return t.remote }
+func (t *requestTransport) write(buffers net.Buffers) error { return t.out.write(buffers) }
+func (t *requestTransport) tryWrite(*directWrite) error     { return nil }
+func (t *requestTransport) canTry() bool                    { return false }
+func (t *requestTransport) localAddr() net.Addr             { return t.local }
+func (t *requestTransport) remoteAddr() net.Addr            { return t.remote }
 
 // setReadDeadline resets the stream when the deadline has come: there is no other
 // way to end a read, and none is needed.

@@ -171,10 +171,10 @@ func joinFirst(buffers net.Buffers) *codec.Buffer {
 	return joined
 }
 
-func (t *responseTransport) tryWrite(_, _ []byte) (int, error) { return 0, nil }
-func (t *responseTransport) canTry() bool                      { return false }
-func (t *responseTransport) localAddr() net.Addr               { return t.local }
-func (t *responseTransport) remoteAddr() net.Addr              { return t.remote }
+func (t *responseTransport) tryWrite(*directWrite) error { return nil }
+func (t *responseTransport) canTry() bool                { return false }
+func (t *responseTransport) localAddr() net.Addr         { return t.local }
+func (t *responseTransport) remoteAddr() net.Addr        { return t.remote }
 
 // setReadDeadline ends a read. After the request is over that is done by closing the
 // body; it ends by itself too, after what has come.

@@ -17,16 +17,11 @@ type socketTransport struct {
 	connTransport
 	raw syscall.RawConn
 
-	// The arguments and results of the two functions below, which are made once
-	// so that a call allocates nothing. The reader owns the first three, the
-	// writer the others.
-	reader     codec.Reader
-	readErr    error
-	readReady  func(fd uintptr) bool
-	head, body []byte
-	written    int
-	writeErr   error
-	writeReady func(fd uintptr) bool
+	// Arguments and result of readOnce, which the reader owns: made once, so that a
+	// call allocates nothing.
+	reader    codec.Reader
+	readErr   error
+	readReady func(fd uintptr) bool
 }
 
 // newSocketTransport returns nil for what is not a plain socket. Types that embed
@@ -44,7 +39,7 @@ func newSocketTransport(c net.Conn) transport {
 		return nil
 	}
 	t := &socketTransport{connTransport: connTransport{c}, raw: raw}
-	t.readReady, t.writeReady = t.readOnce, t.writeOnce
+	t.readReady = t.readOnce
 	return t
 }
 
@@ -79,41 +74,45 @@ func (t *socketTransport) readOnce(fd uintptr) bool {
 
 func (t *socketTransport) canTry() bool { return true }
 
-func (t *socketTransport) tryWrite(head, body []byte) (int, error) {
-	t.head, t.body, t.written, t.writeErr = head, body, 0, nil
-	err := t.raw.Write(t.writeReady)
-	t.head, t.body = nil, nil
-	if err != nil {
-		return 0, err
+func (t *socketTransport) tryWrite(w *directWrite) error {
+	if w.ready == nil {
+		w.ready = readyToWrite(w)
 	}
-	return t.written, t.writeErr
+	if err := t.raw.Write(w.ready); err != nil {
+		return err
+	}
+	if w.err != nil {
+		return &net.OpError{Op: "write", Net: "tcp", Source: t.LocalAddr(), Addr: t.RemoteAddr(), Err: w.err}
+	}
+	return nil
 }
 
-// writeOnce always reports that it is done: the rest is the write loop's.
-func (t *socketTransport) writeOnce(fd uintptr) bool {
-	if len(t.body) == 0 {
-		t.send(int(fd), t.head, 0)
-	} else if t.send(int(fd), t.head, sendMore) {
-		t.send(int(fd), t.body, 0)
-	}
-	return true
-}
-
-// send writes b, and reports whether it went out whole.
-func (t *socketTransport) send(fd int, b []byte, flags int) bool {
-	for {
-		n, err := syscall.SendmsgN(fd, b, nil, nil, flags|sendQuietly)
-		switch err {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-		case nil:
-			t.written += n
-			return n == len(b)
-		default:
-			t.writeErr = &net.OpError{Op: "write", Net: "tcp", Source: t.LocalAddr(), Addr: t.RemoteAddr(), Err: err}
+// readyToWrite makes the function that a RawConn wants. It always reports that it is
+// done: the rest is the write loop's.
+func readyToWrite(w *directWrite) func(fd uintptr) bool {
+	return func(fd uintptr) bool {
+		if len(w.body) == 0 {
+			w.count(syscall.Write(int(fd), w.head.Bytes))
+		} else {
+			w.writeBoth(int(fd))
 		}
-		return false
+		return true
+	}
+}
+
+func (w *directWrite) writeBoth(fd int) {
+	w.count(syscall.SendmsgN(fd, w.head.Bytes, nil, nil, sendMore))
+	if w.written == len(w.head.Bytes) && w.err == nil {
+		w.count(syscall.Write(fd, w.body))
+	}
+}
+
+// count notes what a system call has written. One that was interrupted, or found no
+// room, leaves its bytes to the write loop.
+func (w *directWrite) count(n int, err error) {
+	w.written += max(n, 0)
+	if err != syscall.EAGAIN && err != syscall.EINTR {
+		w.err = err
 	}
 }
 

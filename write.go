@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 	"unicode/utf8"
@@ -41,21 +42,31 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f, err := wholeFrame("Send", m)
-	if err != nil {
+	if err := checkMessage("Send", &m); err != nil {
 		return err
 	}
-	return c.send(ctx, f)
+	f := wholeFrame(m)
+	switch err := c.admit(&f); err {
+	case errWriteNow:
+		return c.writeNow(&f.Frame)
+	case ErrQueueFull:
+		return c.sendLate(ctx, &f)
+	default:
+		return err
+	}
 }
 
 // TrySend sends a message as Send does, but never waits: where the queue has no
 // room it returns [ErrQueueFull].
 func (c *Conn) TrySend(m Message) error {
-	f, err := wholeFrame("TrySend", m)
-	if err != nil {
+	if err := checkMessage("TrySend", &m); err != nil {
 		return err
 	}
-	return c.trySend(f)
+	f := wholeFrame(m)
+	if err := c.admit(&f); err != errWriteNow {
+		return err
+	}
+	return c.writeNow(&f.Frame)
 }
 
 // SendFragment sends a part of a message, for those too large to hold or not yet
@@ -74,7 +85,15 @@ func (c *Conn) SendFragment(ctx context.Context, m Message) error {
 	if m.Type != TextMessage && m.Type != BinaryMessage {
 		return &UsageError{"SendFragment", "unknown message type " + m.Type.String()}
 	}
-	return c.send(ctx, outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: m.Final, Payload: m.Data}, part: true})
+	f := outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: m.Final, Payload: m.Data}, part: true}
+	switch err := c.admit(&f); err {
+	case errWriteNow:
+		return c.writeNow(&f.Frame)
+	case ErrQueueFull:
+		return c.sendLate(ctx, &f)
+	default:
+		return err
+	}
 }
 
 // An outFrame is a frame on its way into the queue.
@@ -83,66 +102,66 @@ type outFrame struct {
 	part bool // of a message sent by SendFragment
 }
 
-// wholeFrame checks a message and makes the frame of it.
-func wholeFrame(call string, m Message) (outFrame, error) {
+// checkMessage says why a message can not be sent, whatever the connection.
+func checkMessage(call string, m *Message) error {
 	switch {
 	case m.Type != TextMessage && m.Type != BinaryMessage:
-		return outFrame{}, &UsageError{call, "unknown message type"}
+		return &UsageError{call, "unknown message type"}
 	case m.Type == TextMessage && !utf8.Valid(m.Data):
-		return outFrame{}, &UsageError{call, "text is not UTF-8 (RFC 6455, section 5.6)"}
+		return &UsageError{call, "text is not UTF-8 (RFC 6455, section 5.6)"}
 	}
-	return outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: true, Payload: m.Data}}, nil
-}
-
-// send queues the frame or writes it, and waits for room.
-func (c *Conn) send(ctx context.Context, f outFrame) error {
-	c.mu.Lock()
-	if err := c.refuse(&f); err != nil {
-		c.mu.Unlock()
-		return err
-	}
-	if c.canWriteNow() {
-		return c.sendNow(f)
-	}
-	if !c.budget.fits(len(f.Payload)) {
-		return c.sendLate(ctx, f)
-	}
-	c.budget.take(len(f.Payload))
-	c.enqueue(&f)
-	c.mu.Unlock()
 	return nil
 }
 
-// trySend is send for those who do not wait.
-func (c *Conn) trySend(f outFrame) error {
+// wholeFrame makes the frame of a message.
+func wholeFrame(m Message) outFrame {
+	return outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: true, Payload: m.Data}}
+}
+
+// errWriteNow tells the caller of admit to write.
+var errWriteNow = errors.New("websocket: not queued but to be written")
+
+// admit queues the frame, or makes the caller the writer, who is to call writeNow.
+// Where the queue has no room it returns ErrQueueFull.
+//
+// It returns before the write is made, and what writes has small frames: a goroutine
+// that does no more than send and receive then keeps the stack of 2 KiB that it
+// began with.
+func (c *Conn) admit(f *outFrame) error {
 	c.mu.Lock()
-	if err := c.refuse(&f); err != nil {
-		c.mu.Unlock()
+	defer c.mu.Unlock()
+	if err := c.refuse(f); err != nil {
 		return err
 	}
 	if c.canWriteNow() {
-		return c.sendNow(f)
+		c.begin(f)
+		c.writing = true
+		return errWriteNow
 	}
-	defer c.mu.Unlock()
 	if !c.budget.fits(len(f.Payload)) {
 		return ErrQueueFull
 	}
 	c.budget.take(len(f.Payload))
-	c.enqueue(&f)
+	c.enqueue(f)
 	return nil
 }
 
-// sendNow makes this goroutine the writer, for one frame. It is called with the lock
-// held, and releases it.
-func (c *Conn) sendNow(f outFrame) error {
-	c.begin(&f)
-	c.writing = true
-	c.mu.Unlock()
-	return c.writeNow(f.Frame)
+// writeNow writes the frame without waiting.
+func (c *Conn) writeNow(f *codec.Frame) error {
+	w, err := c.encodeNow(f)
+	if err == nil {
+		err = c.transport.tryWrite(w)
+	}
+	return c.wroteNow(w, err)
 }
 
-// sendLate waits for room. It is called with the lock held, and releases it.
-func (c *Conn) sendLate(ctx context.Context, f outFrame) error {
+// sendLate queues the frame as soon as there is room.
+func (c *Conn) sendLate(ctx context.Context, f *outFrame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.refuse(f); err != nil {
+		return err
+	}
 	w := c.budget.wait(len(f.Payload))
 	closing := c.closing.wait()
 	c.mu.Unlock()
@@ -154,15 +173,14 @@ func (c *Conn) sendLate(ctx context.Context, f outFrame) error {
 	case <-closing:
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if err == nil {
-		err = c.refuse(&f)
+		err = c.refuse(f)
 	}
 	if err != nil {
 		c.budget.leave(w)
 		return err
 	}
-	c.enqueue(&f)
+	c.enqueue(f)
 	return nil
 }
 
@@ -223,11 +241,32 @@ func (c *Conn) kick() {
 	}
 }
 
-// writeNow writes a frame as the writer, without waiting. What does not go out is
-// left to the write loop.
-func (c *Conn) writeNow(f codec.Frame) error {
-	size := len(f.Payload)
-	left, err := c.tryFrame(f)
+// encodeNow encodes the frame for a direct write. A large payload is written from
+// where it lies.
+func (c *Conn) encodeNow(f *codec.Frame) (*directWrite, error) {
+	w := directWrites.Get().(*directWrite)
+	w.size = len(f.Payload)
+	transformed, err := c.transformOutgoing(f)
+	if err != nil {
+		return w, err
+	}
+	if len(f.Payload) >= byReference && w.refer(c.writer, f) {
+		w.hold = transformed
+		return w, nil
+	}
+	w.head = codec.NewBuffer(codec.MaxHeaderSize + len(f.Payload))
+	w.head.Bytes = c.writer.AppendFrame(w.head.Bytes, *f)
+	if transformed != nil {
+		transformed.Release()
+	}
+	return w, nil
+}
+
+// wroteNow ends the turn of a direct writer. What did not go out is left to the
+// write loop.
+func (c *Conn) wroteNow(w *directWrite, err error) error {
+	size := w.size
+	left := w.finish(err)
 	c.mu.Lock()
 	c.sent.count(1, size, 1)
 	c.leaveWriter()
@@ -251,52 +290,6 @@ func (c *Conn) writeNow(f codec.Frame) error {
 		c.freeReader(lingerTimeout)
 	}
 	return err
-}
-
-// tryFrame encodes a frame and writes what can be written of it without waiting;
-// left has the rest. A large payload is written from where it lies.
-func (c *Conn) tryFrame(f codec.Frame) (left *codec.Buffer, err error) {
-	transformed, err := c.transformOutgoing(&f)
-	if err != nil {
-		return nil, err
-	}
-	if transformed != nil {
-		defer transformed.Release()
-	}
-	var body []byte
-	size := len(f.Payload) + codec.MaxHeaderSize
-	if len(f.Payload) >= byReference {
-		size = codec.MaxHeaderSize
-	}
-	head := codec.NewBuffer(size)
-	ok := false
-	if len(f.Payload) >= byReference {
-		head.Bytes, ok = c.writer.AppendHeader(head.Bytes, f)
-		body = f.Payload
-	}
-	if !ok {
-		if size == codec.MaxHeaderSize {
-			head.Release()
-			head = codec.NewBuffer(size + len(f.Payload))
-		}
-		head.Bytes, body = c.writer.AppendFrame(head.Bytes, f), nil
-	}
-	n, err := c.transport.tryWrite(head.Bytes, body)
-	if err != nil || n == len(head.Bytes)+len(body) {
-		head.Release()
-		return nil, err
-	}
-	return leftOver(head, body, n), nil
-}
-
-// leftOver gives what is left of head and body after n bytes. It takes head.
-func leftOver(head *codec.Buffer, body []byte, n int) *codec.Buffer {
-	if n >= len(head.Bytes) {
-		n, head.Bytes = n-len(head.Bytes), head.Bytes[:0]
-		return head.Append(body[n:])
-	}
-	head.Bytes = head.Bytes[:copy(head.Bytes, head.Bytes[n:])]
-	return head.Append(body)
 }
 
 // writeLoop is the writer as long as there is something to write.

@@ -326,8 +326,7 @@ func (d *Decoder) controlEvent() (FrameEvent, bool) {
 	n := int(d.header.Length)
 	event := FrameEvent{Opcode: d.header.Opcode, Final: true, Payload: d.buf.Bytes[d.start : d.start+n : d.start+n]}
 	if event.Opcode == OpClose {
-		var err error
-		if event.Code, event.Reason, err = ConsumeClosePayload(event.Payload); err != nil {
+		if _, _, err := ConsumeClosePayload(event.Payload); err != nil {
 			d.fail(err, 0)
 			return FrameEvent{}, false
 		}

@@ -53,7 +53,11 @@ func decode(r Reader, input []byte, next func() int) []string {
 func describe(e FrameEvent) string {
 	switch e.Opcode {
 	case OpClose:
-		return fmt.Sprintf("close %d %q", e.Code, e.Reason)
+		code, reason, err := ConsumeClosePayload(e.Payload)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("close %d %q", code, reason)
 	case OpPing, OpPong:
 		return fmt.Sprintf("%v %q", map[Opcode]string{OpPing: "ping", OpPong: "pong"}[e.Opcode], e.Payload)
 	}

@@ -67,11 +67,10 @@ type FrameEvent struct {
 	Reserved Reserved
 	// Payload is the message's, or the control frame's. The latter is valid until
 	// the next call of Next or Space; the former as long as Buffer is not released.
+	// That of a close frame has been checked: ConsumeClosePayload gives its code and
+	// reason, and no error.
 	Payload []byte
 	// Buffer holds the Payload of a message and is the receiver's from now on. It
 	// is nil where the payload is empty.
 	Buffer *Buffer
-	// Code and Reason are those of a close frame.
-	Code   StatusCode
-	Reason string
 }

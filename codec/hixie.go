@@ -118,7 +118,7 @@ func (d *HixieDecoder) Next() (FrameEvent, error) {
 			}
 		case hixieLength:
 			if d.takeLength(input[0]) {
-				return FrameEvent{Opcode: OpClose, Final: true, Code: StatusNoStatusReceived}, nil
+				return FrameEvent{Opcode: OpClose, Final: true}, nil
 			}
 		case hixieSkipped:
 			n := min(d.skip, uint64(len(input)))
