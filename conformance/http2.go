@@ -290,11 +290,13 @@ func dialHTTP2(ctx context.Context, t target, o Options) (*http2Stream, error) {
 		return nil, err
 	}
 	c := newHTTP2Conn(network, Server, nil)
-	go c.read()
+	// "The client connection preface [...] MUST be followed by a SETTINGS frame": nothing
+	// that reading answers may come before it (RFC 9113, 3.4).
 	if err := c.greet(); err != nil {
 		network.Close()
 		return nil, err
 	}
+	go c.read()
 	select {
 	case <-c.settled:
 	case <-ctx.Done():
