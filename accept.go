@@ -146,9 +146,10 @@ func IsWebSocket(r *http.Request) bool { return negotiate.IsWebSocket(r) }
 // does [Hold] for handlers that call Accept. Within neither, a handler returns when
 // Closed has been ready, or after Close or Abort: those return there when the
 // response is not used any more. A handler that returns without ends the connection
-// with 1006; and if a message is being written in that moment, net/http may give the
-// response to another request before the writing is over, which nothing here can
-// prevent: what the other request answers is lost then, or worse.
+// with 1006; and if something is being written in that moment, net/http may give the
+// response to another request before that is over, and the answer to that one may be
+// damaged. Nothing here can prevent it: a response is not to be used after the handler
+// has returned, and the writing is not in the handler's hands.
 //
 // Flush has sent what it waited for on its way into the stream. For what a server
 // needs to be told see the package negotiate/http2.
