@@ -41,7 +41,8 @@ type AcceptOptions struct {
 	// texts only, and no pings. Allow them only where such clients are left.
 	AllowDrafts bool
 	// Check looks at a request that is right so far. An error refuses it: with the
-	// Status, Header and Reason of a *HandshakeError in its chain, else with 403.
+	// Status (400 to 599), Header and Reason of a *HandshakeError in its chain, else
+	// with 403. The text of the error is not sent.
 	Check func(r *http.Request) error
 	// TrustForwarded believes X-Forwarded-Proto and its kin when it comes to
 	// whether the URL is ws:// or wss://. Set it only behind a proxy that sets or
@@ -87,7 +88,8 @@ type AcceptOptions struct {
 	// is not received being given up. Default: none. The context of the request
 	// has no such meaning.
 	Context context.Context
-	// Logger is told of errors (Warn) and ends (Debug). Default: silent.
+	// Logger is told of errors (Warn) and ends (Debug), with the URL without its query,
+	// which may have secrets. Default: silent.
 	Logger *slog.Logger
 	// Trace is told of pings and pongs.
 	Trace *Trace
@@ -188,7 +190,7 @@ func agree(r *http.Request, opts *AcceptOptions) (*negotiate.ServerHandshake, er
 		agreed.Pipeline.Close()
 		refused := &negotiate.Error{Status: http.StatusForbidden, Reason: "refused", Err: err}
 		var how *HandshakeError
-		if errors.As(err, &how) && how.Status >= 400 {
+		if errors.As(err, &how) && how.Status >= 400 && how.Status <= 599 {
 			refused.Status, refused.Header, refused.Reason = how.Status, how.Header, how.Reason
 		}
 		return nil, refused

@@ -17,9 +17,10 @@ import (
 
 // AcceptConn accepts a WebSocket on a network connection that no HTTP server is in
 // charge of: a plain one, TLS, a pipe. It reads the request itself, within
-// MaxHandshakeSize and HandshakeTimeout, answers one that is not right, and closes
-// the connection then; the error is a [*HandshakeError], and the request is returned
-// if it could be read. ctx bounds the call alone.
+// MaxHandshakeSize and HandshakeTimeout, answers one that is not right, waits for a
+// second at most for the peer to end its side, and closes the connection then; the
+// error is a [*HandshakeError], and the request is returned if it could be read. ctx
+// bounds the call alone.
 func AcceptConn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *http.Request, error) {
 	if ctx == nil {
 		return nil, nil, &UsageError{"AcceptConn", errNilContext}
@@ -52,15 +53,15 @@ func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions, timeout time
 	}
 	head, rest, err := readRequestHead(c, positive(opts.MaxHandshakeSize, negotiate.DefaultMaxHeaderBytes))
 	if err != nil {
-		return nil, nil, refuseConn(c, err)
+		return nil, nil, refuseConn(ctx, c, err)
 	}
 	request, err := readRequest(c, head)
 	if err != nil {
-		return nil, nil, refuseConn(c, err)
+		return nil, nil, refuseConn(ctx, c, err)
 	}
 	agreed, err := agree(request, opts)
 	if err != nil {
-		return nil, request, refuseConn(c, err)
+		return nil, request, refuseConn(ctx, c, err)
 	}
 	conn := newConn(opts.settings())
 	conn.requestHead = head
@@ -123,13 +124,27 @@ func readRequest(c net.Conn, head []byte) (*http.Request, error) {
 	return request, nil
 }
 
-// refuseConn answers a request that is not right.
-func refuseConn(c net.Conn, err error) error {
+// maxUnread is how much of what a refused peer still sends is read.
+const maxUnread = 256 << 10
+
+// refuseConn answers a request that is not right, unless ctx has ended.
+func refuseConn(ctx context.Context, c net.Conn, err error) error {
 	if failed, ok := err.(*HandshakeError); ok {
 		return failed
 	}
 	refused := refusalOf(err)
 	c.SetDeadline(time.Now().Add(lingerTimeout))
-	c.Write(negotiate.AppendError(nil, refused))
+	if ctx.Err() != nil { // looked at here, as its end sets the deadline too
+		return refusedError(refused)
+	}
+	if _, err := c.Write(negotiate.AppendError(nil, refused)); err != nil {
+		return refusedError(refused)
+	}
+	// "If a server performs an immediate close of a TCP connection, there is a
+	// significant risk that the client will not be able to read the last HTTP
+	// response" (RFC 9112, section 9.6): what comes after the close resets it.
+	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		io.Copy(io.Discard, io.LimitReader(c, maxUnread))
+	}
 	return refusedError(refused)
 }

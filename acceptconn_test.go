@@ -2,10 +2,12 @@ package websocket
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -62,6 +64,7 @@ func TestAcceptConnRefuses(t *testing.T) {
 		{"CONNECT", "CONNECT / HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Version: 13\r\n\r\n", nil, 405, "405 Method Not Allowed"},
 		{"over the limit", request13, &AcceptOptions{MaxHandshakeSize: 100}, 431, "too long"},
 		{"refused with a status", request13, &AcceptOptions{Check: check}, 401, "Www-Authenticate: Basic\r\n"},
+		{"refused with no status of HTTP", request13, &AcceptOptions{Check: func(*http.Request) error { return &HandshakeError{Status: 1000} }}, 403, "refused"},
 		{"refused", strings.Replace(request13, "me", "you", 1), &AcceptOptions{Check: check}, 403, "refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -122,4 +125,143 @@ func TestAcceptConnInterrupted(t *testing.T) {
 	if _, _, err := AcceptConn(ctx, near, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Who ends ctx has no answer to wait for.
+func TestAcceptConnInterruptedIsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		go io.WriteString(far, request13[:50])
+		began := time.Now()
+		_, _, err := AcceptConn(ctx, near, nil)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 100*time.Millisecond {
+			t.Errorf("got %v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// A halfCloser is a pipe one direction of which can be closed.
+type halfCloser struct {
+	net.Conn
+	closed chan struct{}
+}
+
+func (c halfCloser) CloseWrite() error { close(c.closed); return nil }
+
+// A refused peer that is still sending gets to read the answer: it is not reset.
+func TestAcceptConnRefusesGently(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		after func(far net.Conn)
+		want  time.Duration
+	}{
+		{"ends its side", func(far net.Conn) { io.WriteString(far, "more"); far.Close() }, 0},
+		{"does not", func(far net.Conn) { io.WriteString(far, "more") }, lingerTimeout},
+		{"sends without end", func(far net.Conn) {
+			for err := error(nil); err == nil; {
+				_, err = far.Write(make([]byte, 1<<10))
+			}
+		}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pipe, far := net.Pipe()
+				near := halfCloser{pipe, make(chan struct{})}
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					io.WriteString(far, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+					answer := make([]byte, 1000)
+					if n, err := far.Read(answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 426 ") {
+						t.Errorf("answered %q, %v", answer[:n], err)
+					}
+					<-near.closed
+					test.after(far)
+				}()
+				began := time.Now()
+				if _, _, err := AcceptConn(t.Context(), near, nil); err == nil || time.Since(began) != test.want {
+					t.Errorf("%v after %v, want %v", err, time.Since(began), test.want)
+				}
+				<-done
+				if _, err := far.Write([]byte("x")); err == nil {
+					t.Error("the connection is not closed")
+				}
+				far.Close()
+			})
+		})
+	}
+}
+
+// Over TLS the handshake is part of the call, and the request and the URL tell of it.
+func TestAcceptConnOverTLS(t *testing.T) {
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	near, far := net.Pipe()
+	client := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
+	answered := make(chan string, 1)
+	go func() {
+		io.WriteString(client, request13+"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58")
+		line := make([]byte, len("HTTP/1.1 101"))
+		io.ReadFull(client, line)
+		answered <- string(line)
+		io.Copy(io.Discard, client)
+	}()
+	c, r, err := AcceptConn(t.Context(), tls.Server(near, &tls.Config{Certificates: s.TLS.Certificates}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := <-answered; a != "HTTP/1.1 101" {
+		t.Errorf("answered %q", a)
+	}
+	if r.TLS == nil || !r.TLS.HandshakeComplete || c.Request().TLS == nil || c.URL().String() != "wss://example.com/chat?room=1" {
+		t.Errorf("TLS %v, then %v; URL %v", r.TLS, c.Request().TLS, c.URL())
+	}
+	if m := <-c.Messages(); m.String() != "Hello" {
+		t.Errorf("got %q", m)
+	}
+	c.Abort()
+	<-c.Closed()
+
+	// A peer that stays silent within it does not outlast the timeout.
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		began := time.Now()
+		_, _, err := AcceptConn(t.Context(), tls.Server(near, &tls.Config{Certificates: s.TLS.Certificates}), &AcceptOptions{HandshakeTimeout: time.Second})
+		var failed *HandshakeError
+		if !errors.As(err, &failed) || time.Since(began) != time.Second {
+			t.Errorf("got %v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// Abort has no word for a peer that does not read: TLS would wait for one to go out.
+func TestAbortOverTLSIsAtOnce(t *testing.T) {
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			client := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
+			io.WriteString(client, request13)
+			io.ReadFull(client, make([]byte, len("HTTP/1.1 101")))
+		}()
+		c, _, err := AcceptConn(t.Context(), tls.Server(near, &tls.Config{Certificates: s.TLS.Certificates}), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-answered
+		began := time.Now()
+		c.Abort()
+		<-c.Closed()
+		if d := time.Since(began); d > 0 {
+			t.Errorf("it took %v", d)
+		}
+	})
 }

@@ -49,6 +49,12 @@ func newRawClient(b testing.TB, address string, size, burst int) *rawClient {
 		response = response[:len(response)+n]
 	}
 	c := &rawClient{Conn: conn, failed: make(chan error, 1)}
+	c.prepare(size, burst)
+	return c
+}
+
+// prepare encodes the burst and what has to come back.
+func (c *rawClient) prepare(size, burst int) {
 	payload := make([]byte, size)
 	masked := &codec.Encoder{NewKey: func() codec.MaskKey { return codec.MaskKey{1, 2, 3, 4} }}
 	reply := new(codec.Encoder)
@@ -60,7 +66,6 @@ func newRawClient(b testing.TB, address string, size, burst int) *rawClient {
 		c.frames = masked.AppendFrame(c.frames, f)
 		c.replies = reply.AppendFrame(c.replies, f)
 	}
-	return c
 }
 
 // round sends the burst and waits for all replies.

@@ -67,14 +67,14 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 func (c *Conn) whenEnded() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended.wait()
+	return c.signals.wait(ended)
 }
 
 // outcome is the error of a connection that has ended.
 func (c *Conn) outcome() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.event.Err
+	return c.atEnd().event.Err
 }
 
 // Abort ends the connection at once, without a closing handshake. What is queued is
@@ -106,7 +106,7 @@ func (c *Conn) abort() {
 	// answer what came before. To end the loop over it and then to abort is no
 	// reason to leave the peer without.
 	defer c.mu.Unlock()
-	c.returned.raise()
+	c.signals.raise(returned)
 	c.limitClosing(answerGrace)
 	c.abandonReceived()
 }
@@ -137,13 +137,13 @@ func (c *Conn) beginClose(code StatusCode, reason string, timeout time.Duration)
 	}
 	c.beginClosing()
 	c.limitClosing(timeout)
-	c.leaving.raise()
+	c.signals.raise(leaving)
 	c.kick()
 }
 
 // beginClosing refuses sends from now on, and wakes those that wait.
 func (c *Conn) beginClosing() {
-	c.closing.raise()
+	c.signals.raise(closing)
 	if c.phase < StateClosing {
 		c.phase = StateClosing
 	}
@@ -152,7 +152,7 @@ func (c *Conn) beginClosing() {
 // queueClose puts the close frame behind the messages in the queue. A version that
 // has none writes nothing for it.
 func (c *Conn) queueClose(code StatusCode, reason string) {
-	c.closeQueued, c.closeCode, c.closeReason = true, code, reason
+	c.closeQueued, c.atEnd().closeCode, c.atEnd().closeReason = true, code, reason
 	if c.data == nil {
 		c.data = batches.Get().(*batch)
 	}
@@ -165,14 +165,14 @@ func (c *Conn) queueClose(code StatusCode, reason string) {
 // shortest limit counts.
 func (c *Conn) limitClosing(timeout time.Duration) {
 	by := time.Now().Add(timeout)
-	if c.closeTimer != nil {
-		if !by.Before(c.closeBy) {
+	if c.atEnd().closeTimer != nil {
+		if !by.Before(c.atEnd().closeBy) {
 			return
 		}
-		c.closeTimer.Stop()
+		c.atEnd().closeTimer.Stop()
 	}
-	c.closeBy = by
-	c.closeTimer = time.AfterFunc(timeout, func() {
+	c.atEnd().closeBy = by
+	c.atEnd().closeTimer = time.AfterFunc(timeout, func() {
 		c.fail(&TimeoutError{"close frame from the peer", timeout}, 0)
 	})
 }
@@ -187,14 +187,14 @@ func (c *Conn) abandon(cause error) {
 
 // abandonReceived gives up what the application has not received.
 func (c *Conn) abandonReceived() {
-	c.abandoned.raise()
+	c.signals.raise(abandoned)
 	c.publishLocked(0)
 }
 
 func (c *Conn) hasAbandoned() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.abandoned.raised
+	return c.signals.raised(abandoned)
 }
 
 func (c *Conn) isBroken() bool {
@@ -219,8 +219,8 @@ func (c *Conn) fail(cause error, linger time.Duration) {
 // failLocked records the first cause, gives up what is queued and frees whoever
 // waits for the writer, the writer itself included.
 func (c *Conn) failLocked(cause error) {
-	if c.cause == nil {
-		c.cause = cause
+	if c.atEnd().cause == nil {
+		c.atEnd().cause = cause
 	}
 	c.broken = true
 	c.beginClosing()
@@ -233,8 +233,8 @@ func (c *Conn) failLocked(cause error) {
 	if c.transport != nil {
 		c.transport.setWriteDeadline(past)
 	}
-	if c.abandonTimer == nil && !c.abandoned.raised {
-		c.abandonTimer = time.AfterFunc(c.closeTimeout, func() {
+	if c.atEnd().abandonTimer == nil && !c.signals.raised(abandoned) {
+		c.atEnd().abandonTimer = time.AfterFunc(c.closeTimeout, func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.abandonReceived()
@@ -270,8 +270,8 @@ func (c *Conn) freeReader(linger time.Duration) {
 func (c *Conn) dropQueued() {
 	c.dropUnsent()
 	if c.carry.buffer != nil {
-		c.written++
-		c.budget.give(1, c.carry.size)
+		c.written += uint64(c.carry.messages)
+		c.budget.give(c.carry.messages, c.carry.size)
 		c.carry.buffer.Release()
 		c.carry = carry{}
 	}
@@ -323,14 +323,15 @@ func (c *Conn) settleFlushes() {
 }
 
 // Flush waits until the messages sent so far are with the operating system, or the
-// connection has ended, or ctx has. It does not tell that the peer has them.
+// connection has ended, or ctx has. It does not tell that the peer has them. Errors:
+// ctx's, [ErrClosed] where not all was written, a [*UsageError] for a nil context.
 func (c *Conn) Flush(ctx context.Context) error {
 	if ctx == nil {
 		return &UsageError{"Flush", errNilContext}
 	}
 	c.mu.Lock()
 	f := c.addFlush()
-	ended := c.ended.wait()
+	ended := c.signals.wait(ended)
 	c.mu.Unlock()
 	select {
 	case <-f.done:
@@ -359,11 +360,11 @@ func (c *Conn) forgetFlush(f *flush) {
 func (c *Conn) closedError() error {
 	switch {
 	case c.closeReceived:
-		return &CloseError{Code: c.receivedCode, Reason: c.receivedReason, Received: true}
-	case c.cause != nil:
-		return fmt.Errorf("%w: %w", ErrClosed, c.cause)
+		return &CloseError{Code: c.atEnd().receivedCode, Reason: c.atEnd().receivedReason, Received: true}
+	case c.atEnd().cause != nil:
+		return fmt.Errorf("%w: %w", ErrClosed, c.atEnd().cause)
 	case c.closeQueued:
-		return &CloseError{Code: c.closeCode, Reason: c.closeReason}
+		return &CloseError{Code: c.atEnd().closeCode, Reason: c.atEnd().closeReason}
 	}
 	return ErrClosed
 }
@@ -397,16 +398,17 @@ func (c *Conn) stopWriter() {
 
 // stopTimers ends everything that would act on the connection later.
 func (c *Conn) stopTimers() {
-	for _, t := range []*time.Timer{c.closeTimer, c.keepalive, c.pongTimer} {
-		if t != nil {
-			t.Stop()
-		}
+	if c.atEnd().closeTimer != nil {
+		c.end.closeTimer.Stop()
+	}
+	if c.keepalive != nil {
+		c.keepalive.stop()
 	}
 	if c.stopContext != nil {
 		c.stopContext()
 	}
-	if c.abandonTimer == nil && len(c.messages) > 0 {
-		c.abandonTimer = time.AfterFunc(c.closeTimeout, func() {
+	if c.atEnd().abandonTimer == nil && len(c.messages) > 0 {
+		c.atEnd().abandonTimer = time.AfterFunc(c.closeTimeout, func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.abandonReceived()
@@ -418,7 +420,7 @@ func (c *Conn) stopTimers() {
 // nobody does.
 func (c *Conn) report(err error) {
 	if c.logger != nil {
-		c.logger.Warn("websocket", "error", err, "url", c.URL().String())
+		c.logger.Warn("websocket", "error", err, "url", c.loggedURL())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -432,8 +434,17 @@ func (c *Conn) report(err error) {
 
 func (c *Conn) logEnd(e CloseEvent) {
 	if c.logger != nil {
-		c.logger.Debug("websocket closed", "code", int(e.Code), "reason", e.Reason, "clean", e.Clean, "url", c.URL().String())
+		c.logger.Debug("websocket closed", "code", int(e.Code), "reason", e.Reason, "clean", e.Clean, "url", c.loggedURL())
 	}
+}
+
+// loggedURL is the URL without its query: pages can not set headers, so that is where
+// their tokens are.
+func (c *Conn) loggedURL() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	address, _, _ := strings.Cut(c.address, "?")
+	return address
 }
 
 // writeFailed makes the cause of a write's error.

@@ -56,7 +56,10 @@ func TestCloseNeverOvertakesAMessage(t *testing.T) {
 					if end == "reset" && l.medium == "pipe" {
 						return // a pipe has no reset
 					}
-					rounds := 100
+					rounds := 300
+					if testing.Short() {
+						rounds = 50
+					}
 					if end == "close frame" {
 						rounds = 5 // each waits for the application, which lets it wait
 					}

@@ -26,15 +26,13 @@ import (
 // Abort ends it, or the context given as an option.
 type Conn struct {
 	settings
-	messages chan Message    // sent to and closed by the read loop alone
-	closed   chan CloseEvent // sent to once
+	messages chan Message                    // sent to and closed by the read loop alone
+	closed   atomic.Pointer[chan CloseEvent] // made when first used, sent to once
 
 	// The read loop's own.
-	connect       connector
 	reader        codec.Reader
-	sizes         []int // of the last messages delivered, a ring
-	nextSize      int   // where in the ring the next goes
-	discarding    int   // messages that nobody received after Close
+	sizes         *inboxSizes // of the last messages delivered, where they are large
+	discarding    int         // messages that nobody received after Close
 	messagesEnded bool
 
 	// The writer's own. The writer is whoever set writing.
@@ -63,55 +61,59 @@ type state struct {
 	version     string
 	subprotocol string
 
-	opened    signal // the handshake is complete
-	closing   signal // sends are refused
-	leaving   signal // the application has called Close
-	abandoned signal // the application has given up what it has not received
-	ended     signal // the transport is closed
-	returned  signal // the application has dealt with all that it has received
-
-	errors chan error // made when first used
+	signals signals
+	errors  chan error // made when first used
+	end     *ending    // made when first used; use atEnd
 
 	phase   State
 	writing bool          // a goroutine is the writer
 	stopped chan struct{} // closed when there is none any more, where somebody waits for that
 	broken  bool          // nothing more can be written
 	freed   bool          // nothing more is to be read
-	cause   error         // the first, where it is not the peer's close frame
+
+	scheduled bool // a broadcast comes by and writes what is queued
 
 	data    *batch
-	urgent  *batch // pings and pongs
-	pong    []byte // the payload to answer the latest ping with; nil for none
-	carry   carry  // of a direct write
-	budget  budget // of data
-	lane    budget // of pings and pongs that the application sends
-	parting bool   // within a message sent in fragments
+	urgent  *batch   // pings and pongs
+	pong    []byte   // the payload to answer the latest ping with; nil for none
+	carry   carry    // of a direct write
+	budget  budget   // of data
+	pinging *pinging // made when first used
+	parting bool     // within a message sent in fragments
 
 	queued, written uint64 // data frames
 	flushes         []*flush
-	pings           []*ping
 
-	closeQueued    bool
-	closeSent      bool
-	closeReceived  bool
+	closeQueued   bool
+	closeSent     bool
+	closeReceived bool
+	finished      bool // only Closed is left to be published
+	published     bool
+
+	cancelConnect context.CancelFunc
+	stopContext   func() bool
+	keepalive     *keepalive
+}
+
+// ending is what there is to know of the end of a connection.
+type ending struct {
+	cause          error      // the first, where it is not the peer's close frame
 	closeCode      StatusCode // sent
 	closeReason    string
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
-	finished       bool // only Closed is left to be published
-	published      bool
+	closeTimer     *time.Timer
+	closeBy        time.Time // when closeTimer ends the connection
+	abandonTimer   *time.Timer
+	publishTimer   *time.Timer
+}
 
-	cancelConnect context.CancelFunc
-	stopContext   func() bool
-	closeTimer    *time.Timer
-	closeBy       time.Time // when closeTimer ends the connection
-	keepalive     *time.Timer
-	pongTimer     *time.Timer
-	pongDue       time.Time
-	pongCheck     func()
-	abandonTimer  *time.Timer
-	publishTimer  *time.Timer
+func (c *Conn) atEnd() *ending {
+	if c.end == nil {
+		c.end = new(ending)
+	}
+	return c.end
 }
 
 // A connector completes the handshake of a connection that was returned before it
@@ -137,10 +139,8 @@ func newConn(s settings) *Conn {
 	c := &Conn{
 		settings: s,
 		messages: make(chan Message, s.receiveMessages),
-		closed:   make(chan CloseEvent, 1),
 	}
-	c.budget = budget{maxMessages: s.queueMessages, maxBytes: s.queueBytes}
-	c.lane = budget{maxMessages: maxControlQueue, maxBytes: maxControlQueue * codec.MaxControlPayload}
+	c.budget.maxMessages, c.budget.maxBytes = s.queueMessages, s.queueBytes
 	return c
 }
 
@@ -156,12 +156,11 @@ func (c *Conn) start(h *handshake) {
 // startConnecting begins the life of a connection whose handshake is to be done.
 func (c *Conn) startConnecting(connect connector) {
 	ctx, cancel := context.WithCancel(context.Background())
-	c.connect = connect
 	c.cancelConnect = cancel
 	c.follow()
 	go func() {
 		defer cancel()
-		c.connectAndRead(ctx)
+		c.connectAndRead(ctx, connect)
 	}()
 }
 
@@ -184,7 +183,7 @@ func (c *Conn) open(h *handshake) {
 	if c.phase == StateConnecting {
 		c.phase = StateOpen
 	}
-	c.opened.raise()
+	c.signals.raise(opened)
 	if c.pingInterval > 0 && c.writer.Supports(codec.OpPing) {
 		c.startKeepalive()
 	}
@@ -205,7 +204,7 @@ func feed(r codec.Reader, b []byte) {
 func (c *Conn) Opened() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.opened.wait()
+	return c.signals.wait(opened)
 }
 
 // Messages gives the messages received, in order, and is closed after the last
@@ -234,7 +233,21 @@ func (c *Conn) Errors() <-chan error {
 // alone is not enough on a connection that may receive messages: see [Conn.Messages].
 func (c *Conn) Closed() <-chan CloseEvent {
 	c.cameBack()
-	return c.closed
+	if ch := c.closed.Load(); ch != nil {
+		return *ch
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closedChannel()
+}
+
+// closedChannel makes the channel of Closed when it is first asked for.
+func (c *Conn) closedChannel() chan CloseEvent {
+	if c.closed.Load() == nil {
+		ch := make(chan CloseEvent, 1)
+		c.closed.Store(&ch)
+	}
+	return *c.closed.Load()
 }
 
 // State tells where the connection stands.

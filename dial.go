@@ -117,7 +117,8 @@ type DialOptions struct {
 	// is not received being given up. The context given to Dial does not, it only
 	// bounds that call. Default: none.
 	Context context.Context
-	// Logger is told of errors (Warn) and ends (Debug). Default: silent.
+	// Logger is told of errors (Warn) and ends (Debug), with the URL without its query,
+	// which may have secrets. Default: silent.
 	Logger *slog.Logger
 	// Trace is told of pings and pongs.
 	Trace *Trace

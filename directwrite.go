@@ -6,9 +6,10 @@ import (
 	"github.com/chanws/websocket/codec"
 )
 
-// A directWrite is a frame that a sender writes itself, without waiting: head, and
-// where the payload is large body, which lies where the sender has it. It is pooled,
-// so that a write allocates nothing, and a connection at rest has none.
+// A directWrite is a frame that a sender writes itself, without waiting: head and
+// body, of which one may be missing. A small frame is all head; the payload of a large
+// one and a prepared frame are body, and are written from where they lie. It is
+// pooled, so that a write allocates nothing, and a connection at rest has none.
 type directWrite struct {
 	head *codec.Buffer
 	body []byte
@@ -24,10 +25,10 @@ var directWrites = sync.Pool{New: func() any { return new(directWrite) }}
 
 // refer makes the write of a header and the payload from where it lies, if the
 // version has it so.
-func (w *directWrite) refer(writer codec.Writer, f *codec.Frame) bool {
+func (w *directWrite) refer(writer codec.Writer, f codec.Frame) bool {
 	head := codec.NewBuffer(codec.MaxHeaderSize)
 	var ok bool
-	if head.Bytes, ok = writer.AppendHeader(head.Bytes, *f); !ok {
+	if head.Bytes, ok = writer.AppendHeader(head.Bytes, f); !ok {
 		head.Release()
 		return false
 	}
@@ -38,8 +39,8 @@ func (w *directWrite) refer(writer codec.Writer, f *codec.Frame) bool {
 // finish gives back what the write held, but for what it has left to write after a
 // write without an error.
 func (w *directWrite) finish(err error) (left *codec.Buffer) {
-	if err == nil && w.written < len(w.head.Bytes)+len(w.body) {
-		left, w.head = w.rest(), nil
+	if err == nil {
+		left = w.rest()
 	}
 	if w.head != nil {
 		w.head.Release()
@@ -52,13 +53,28 @@ func (w *directWrite) finish(err error) (left *codec.Buffer) {
 	return left
 }
 
-// rest takes head, for what has not been written of it and of body.
+// rest takes out what has not been written.
 func (w *directWrite) rest() *codec.Buffer {
-	head, n := w.head, w.written
-	if n >= len(head.Bytes) {
-		n, head.Bytes = n-len(head.Bytes), head.Bytes[:0]
-		return head.Append(w.body[n:])
+	head, n := w.headBytes(), w.written
+	switch {
+	case n == len(head)+len(w.body):
+		return nil
+	case w.head == nil:
+		return codec.LendBuffer(w.body[n:])
 	}
-	head.Bytes = head.Bytes[:copy(head.Bytes, head.Bytes[n:])]
-	return head.Append(w.body)
+	left := w.head
+	w.head = nil
+	if n >= len(head) {
+		left.Bytes = left.Bytes[:0]
+		return left.Append(w.body[n-len(head):])
+	}
+	left.Bytes = left.Bytes[:copy(left.Bytes, left.Bytes[n:])]
+	return left.Append(w.body)
+}
+
+func (w *directWrite) headBytes() []byte {
+	if w.head == nil {
+		return nil
+	}
+	return w.head.Bytes
 }

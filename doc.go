@@ -84,6 +84,10 @@ returns. The queue is bounded, in messages and in bytes; where it is full Send w
 and [Conn.TrySend] returns [ErrQueueFull]. [Conn.Flush] waits until the queue has
 been written.
 
+A message for many connections is made ready with [Prepare], which encodes and
+compresses it once, and sent with [Conn.SendPrepared] or, to all of them and without
+waiting for any, with [Broadcast].
+
 Messages too large to hold go in parts, with [Conn.SendFragment], and come in parts
 with the option Fragments.
 

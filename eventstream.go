@@ -25,7 +25,8 @@ type EventSourceDialOptions struct {
 	// Client makes the requests: TLS, proxy, cookies and redirects are its
 	// business. It must have no Timeout, which would end every stream: use
 	// IdleTimeout. nil means one with a transport like http.DefaultTransport, of
-	// which no connection outlives the stream.
+	// which no connection outlives the stream, and which follows no redirect from
+	// https to http.
 	Client *http.Client
 
 	// LastEventID is the id to continue from, that of an earlier stream.
@@ -42,8 +43,9 @@ type EventSourceDialOptions struct {
 
 	// Retry is how long to wait before connecting again, until the server says
 	// otherwise. From the second failure in a row on the time doubles, up to
-	// MaxRetry or what the server said, whichever is longer. 0 means 3 s, and 1 min
-	// for MaxRetry.
+	// MaxRetry or what the server said, whichever is longer. From the third stream
+	// in a row on that ends without an event the wait grows up to Retry at least,
+	// however short the server wants it. 0 means 3 s, and 1 min for MaxRetry.
 	Retry, MaxRetry time.Duration
 
 	// Jitter is the part of the wait that is added to it at most, at random, to
@@ -259,7 +261,9 @@ func (es *EventStream) URL() string {
 }
 
 // LastEventID is the id of the last event that was handed over, or of a later
-// block without data: the LastEventID to go on from with another stream.
+// block without data: the LastEventID to go on from with another stream. It is
+// never that of an event which nobody has received; for a moment after one was
+// received it may still be the one before, where Event.ID is exact.
 func (es *EventStream) LastEventID() string {
 	es.mu.Lock()
 	defer es.mu.Unlock()

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 )
@@ -14,7 +15,7 @@ type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 func ownClient(ctx context.Context) *http.Client {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		return &http.Client{}
+		return &http.Client{CheckRedirect: checkRedirect}
 	}
 	t = t.Clone()
 	if t.DialContext == nil {
@@ -24,7 +25,19 @@ func ownClient(ctx context.Context) *http.Client {
 	if t.DialTLSContext != nil {
 		t.DialTLSContext = dialUntil(ctx, t.DialTLSContext)
 	}
-	return &http.Client{Transport: t}
+	return &http.Client{Transport: t, CheckRedirect: checkRedirect}
+}
+
+// checkRedirect is what an http.Client does without one, and keeps what was meant
+// for https, the Header and the last event ID, from going on in the clear.
+func checkRedirect(next *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return errors.New("stopped after 10 redirects")
+	}
+	if via[len(via)-1].URL.Scheme == "https" && next.URL.Scheme != "https" {
+		return errors.New("the redirect leads from https to http")
+	}
+	return nil
 }
 
 // dialUntil makes a dialing, and the connection that comes of it, end with end.

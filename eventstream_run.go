@@ -21,12 +21,15 @@ type streamAttempt struct {
 	ctx    context.Context
 	idle   *time.Timer // ends ctx; nil without IdleTimeout
 	parser codec.EventParser
-	opened bool
+
+	opened, received bool // the stream is open; it has brought an event
 }
 
 // run owns the stream: it is the only one to send on, and to close, its channels.
 func (es *EventStream) run() {
-	retry, failures := es.opts.Retry, 0
+	retry := es.opts.Retry
+	failures := 0 // attempts in a row that opened nothing, or ended by an event over the limit
+	barren := 0   // streams in a row, failures aside, that brought no event
 	for {
 		a := &streamAttempt{es: es}
 		err := a.run()
@@ -44,11 +47,16 @@ func (es *EventStream) run() {
 		if d, ok := a.parser.Retry(); ok {
 			retry = d
 		}
-		failures++
-		if a.opened && !errors.Is(err, ErrMessageTooBig) {
+		switch {
+		case !a.opened || errors.Is(err, ErrMessageTooBig):
+			failures++
+		case a.received:
+			failures, barren = 0, 0
+		default:
 			failures = 0
+			barren++
 		}
-		if !es.sleep(max(after, es.backoff(retry, failures))) {
+		if !es.sleep(max(after, es.backoff(retry, failures), es.leastWait(barren))) {
 			es.finish(context.Cause(es.ctx))
 			return
 		}
@@ -78,12 +86,14 @@ func parseRetryAfter(s string, now time.Time) time.Duration {
 	return 0
 }
 
-// backoff is the wait before the next attempt: "a delay equal to the
+// least is what a wait is doubled from where the server said 0.
+const least = 100 * time.Millisecond
+
+// backoff is the wait before the next attempt: "Wait a delay equal to the
 // reconnection time of the event source. Optionally, wait some more. In
 // particular, if the previous attempt failed, then user agents might introduce
 // an exponential backoff delay" (WHATWG HTML, section 9.2.3).
 func (es *EventStream) backoff(retry time.Duration, failures int) time.Duration {
-	const least = 100 * time.Millisecond // to double from, where the server said 0
 	most := max(retry, es.opts.MaxRetry)
 	d := retry
 	for ; failures > 1 && d < most; failures-- {
@@ -93,6 +103,17 @@ func (es *EventStream) backoff(retry time.Duration, failures int) time.Duration 
 		d += time.Duration(min(es.opts.Jitter, 1) * rand.Float64() * float64(d))
 	}
 	return d
+}
+
+// leastWait keeps a server that opens streams, ends them without an event and asks
+// for no wait from making the client spin: from the third in a row on it grows, up
+// to the wait that the application chose.
+func (es *EventStream) leastWait(barren int) time.Duration {
+	d := time.Duration(0)
+	for ; barren > 2 && d < es.opts.Retry; barren-- {
+		d = max(least, 2*d)
+	}
+	return min(d, es.opts.Retry)
 }
 
 func (es *EventStream) sleep(d time.Duration) bool {
@@ -128,12 +149,10 @@ func (es *EventStream) setOpen(url string) {
 	}
 }
 
-// setLastEventID gives back the id that was.
-func (es *EventStream) setLastEventID(id string) (before string) {
+func (es *EventStream) setLastEventID(id string) {
 	es.mu.Lock()
 	defer es.mu.Unlock()
-	before, es.lastID = es.lastID, id
-	return before
+	es.lastID = id
 }
 
 // run makes the request and hands over the events until the connection is lost;
@@ -195,7 +214,7 @@ func (a *streamAttempt) request() *http.Request {
 
 // refuse says what keeps resp from being an event stream: "if res's status is not
 // 200, or if res's `Content-Type` is not `text/event-stream`, then fail the
-// connection" (WHATWG HTML, section 9.2.2).
+// connection." (WHATWG HTML, section 9.2.2)
 func refuse(resp *http.Response) string {
 	essence, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 	essence = strings.Trim(essence, " \t\r\n")
@@ -214,7 +233,11 @@ func refuse(resp *http.Response) string {
 func responseError(resp *http.Response, reason string, cancel context.CancelCauseFunc) error {
 	limit := time.AfterFunc(time.Second, func() { cancel(nil) })
 	defer limit.Stop()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	var body []byte
+	// What follows 101 is the connection itself, which heeds no context.
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		body, _ = io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	}
 	return &EventSourceError{
 		StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Body: body, Reason: reason,
 	}
@@ -254,11 +277,11 @@ func (a *streamAttempt) deliver() error {
 		if err != nil {
 			return err
 		}
-		before := a.es.setLastEventID(keepID(ev))
 		select {
 		case a.es.messages <- ev:
+			a.received = true
+			a.es.setLastEventID(keepID(ev))
 		case <-a.es.ctx.Done():
-			a.es.setLastEventID(before)
 			return context.Cause(a.es.ctx)
 		}
 	}

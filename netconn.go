@@ -14,8 +14,8 @@ import (
 // payloads of the messages received, of any type, one after the other, so that
 // io.Copy(c, c) echoes. It receives from Messages, so nobody else should.
 //
-// Read gives io.EOF after a close with code 1000 or 1001, else what ended the
-// connection. Close closes with 1000. Deadlines bound the calls, not the
+// Read gives io.EOF after a clean close with code 1000 or 1001 or without a code, else
+// what ended the connection. A Write of nothing sends nothing. Close closes with 1000. Deadlines bound the calls, not the
 // connection. A Write of a TextMessage must be UTF-8.
 func (c *Conn) NetConn(t MessageType) net.Conn {
 	return &netConn{conn: c, messageType: t}
@@ -64,7 +64,7 @@ func (c *Conn) streamEnd() error {
 	<-c.whenEnded()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.event
+	e := c.atEnd().event
 	switch {
 	case e.Clean && (e.Code == StatusNormalClosure || e.Code == StatusGoingAway || e.Code == StatusNoStatusReceived):
 		return io.EOF

@@ -7,8 +7,10 @@ import (
 )
 
 // An outgoing is a frame in the queue. Payloads of up to inlinePayload bytes are
-// in the batch's arena, larger ones in a buffer of their own.
+// in the batch's arena, larger ones in a buffer of their own, prepared ones where they
+// are.
 type outgoing struct {
+	prepared *Prepared
 	opcode   codec.Opcode
 	final    bool
 	buffer   *codec.Buffer
@@ -26,6 +28,7 @@ type batch struct {
 	size   int  // payload bytes
 	close  bool // the last frame is a close frame
 
+	prepared       int // frames that are
 	lane, laneSize int // frames that the budget of the control lane has counted, and their bytes
 }
 
@@ -49,6 +52,9 @@ func (b *batch) add(opcode codec.Opcode, final bool, payload []byte) {
 }
 
 func (b *batch) payload(f *outgoing) []byte {
+	if f.prepared != nil {
+		return f.prepared.payload
+	}
 	if f.buffer != nil {
 		return f.buffer.Bytes
 	}

@@ -3,6 +3,7 @@ package websocket
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,6 +13,37 @@ import (
 // maxControlQueue is how many pings and pongs of the application may wait to be
 // written. Answers to the peer's pings do not count: only the latest waits.
 const maxControlQueue = 16
+
+// A pinging is what a connection keeps of pings and pongs that the application sends.
+type pinging struct {
+	lane  budget
+	pings []*ping // sent and not answered
+}
+
+// controlLane makes the lane when it is first used.
+func (c *Conn) controlLane() *pinging {
+	if c.pinging == nil {
+		c.pinging = new(pinging)
+		c.pinging.lane.maxMessages, c.pinging.lane.maxBytes = maxControlQueue, maxControlQueue*codec.MaxControlPayload
+	}
+	return c.pinging
+}
+
+// A keepalive has the timers of PingInterval and PongTimeout.
+type keepalive struct {
+	next  *time.Timer
+	pong  *time.Timer // nil while none is waited for
+	due   time.Time
+	check func()
+}
+
+// stop ends both.
+func (k *keepalive) stop() {
+	k.next.Stop()
+	if k.pong != nil {
+		k.pong.Stop()
+	}
+}
 
 // A ping waits for its pong.
 type ping struct {
@@ -76,16 +108,17 @@ func (c *Conn) control(ctx context.Context, call string, op codec.Opcode, payloa
 	if err := c.refuseControl(op); err != nil {
 		return err
 	}
-	if !c.lane.fits(len(payload)) {
+	own := c.controlLane()
+	if !own.lane.fits(len(payload)) {
 		if err := c.awaitLane(ctx, op, len(payload)); err != nil {
 			return err
 		}
 	} else {
-		c.lane.take(len(payload))
+		own.lane.take(len(payload))
 	}
 	if p != nil {
 		p.sent = time.Now()
-		c.pings = append(c.pings, p)
+		own.pings = append(own.pings, p)
 	}
 	c.queueControl(op, payload)
 	c.urgent.lane++
@@ -95,8 +128,8 @@ func (c *Conn) control(ctx context.Context, call string, op codec.Opcode, payloa
 
 // awaitLane waits for room in the lane, without the lock that it is called with.
 func (c *Conn) awaitLane(ctx context.Context, op codec.Opcode, size int) error {
-	w := c.lane.wait(size)
-	closing := c.closing.wait()
+	w := c.pinging.lane.wait(size)
+	closing := c.signals.wait(closing)
 	c.mu.Unlock()
 	var err error
 	select {
@@ -110,7 +143,7 @@ func (c *Conn) awaitLane(ctx context.Context, op codec.Opcode, size int) error {
 		err = c.refuseControl(op)
 	}
 	if err != nil {
-		c.lane.leave(w)
+		c.pinging.lane.leave(w)
 	}
 	return err
 }
@@ -159,16 +192,20 @@ func (c *Conn) gotPong(payload []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := len(c.pings) - 1; i >= 0; i-- {
-		if !bytes.Equal(c.pings[i].payload, payload) {
+	if c.pinging == nil {
+		return
+	}
+	pings := c.pinging.pings
+	for i := len(pings) - 1; i >= 0; i-- {
+		if !bytes.Equal(pings[i].payload, payload) {
 			continue
 		}
 		now := time.Now()
-		for _, p := range c.pings[:i+1] {
+		for _, p := range pings[:i+1] {
 			p.trip = now.Sub(p.sent)
 			close(p.done)
 		}
-		c.pings = append(c.pings[:0], c.pings[i+1:]...)
+		c.pinging.pings = slices.Delete(pings, 0, i+1)
 		return
 	}
 }
@@ -176,26 +213,24 @@ func (c *Conn) gotPong(payload []byte) {
 func (c *Conn) forgetPing(p *ping) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range c.pings {
-		if c.pings[i] == p {
-			c.pings = append(c.pings[:i], c.pings[i+1:]...)
-			return
-		}
-	}
+	c.pinging.pings = slices.DeleteFunc(c.pinging.pings, func(other *ping) bool { return other == p })
 }
 
 // settlePings ends the waits for pongs that will not come.
 func (c *Conn) settlePings(err error) {
-	for _, p := range c.pings {
+	if c.pinging == nil {
+		return
+	}
+	for _, p := range c.pinging.pings {
 		p.err = err
 		close(p.done)
 	}
-	c.pings = nil
+	c.pinging.pings = nil
 }
 
 // startKeepalive sends the first ping after the interval.
 func (c *Conn) startKeepalive() {
-	c.keepalive = time.AfterFunc(c.pingInterval, c.sendKeepalive)
+	c.keepalive = &keepalive{next: time.AfterFunc(c.pingInterval, c.sendKeepalive)}
 }
 
 // sendKeepalive pings, and once more after the interval.
@@ -205,27 +240,28 @@ func (c *Conn) sendKeepalive() {
 		c.mu.Unlock()
 		return
 	}
-	if c.pongTimer != nil && !time.Now().Before(c.pongDue) && c.pongTimer.Stop() {
+	k := c.keepalive
+	if k.pong != nil && !time.Now().Before(k.due) && k.pong.Stop() {
 		// Both timers are due: what the last ping was for comes first.
-		check := c.pongCheck
+		check := k.check
 		c.mu.Unlock()
 		check()
 		c.sendKeepalive()
 		return
 	}
-	pinging := c.urgent == nil // else something that is answered, or shows life, waits
-	if pinging {
+	idle := c.urgent == nil // else something that is answered, or shows life, waits
+	if idle {
 		c.queueControl(codec.OpPing, nil)
 	}
-	c.keepalive = time.AfterFunc(c.pingInterval, c.sendKeepalive)
-	if c.pongTimer == nil {
+	k.next = time.AfterFunc(c.pingInterval, c.sendKeepalive)
+	if k.pong == nil {
 		seen := c.activity.Load()
-		c.pongCheck = func() { c.checkKeepalive(seen) }
-		c.pongDue = time.Now().Add(c.pongTimeout)
-		c.pongTimer = time.AfterFunc(c.pongTimeout, c.pongCheck)
+		k.check = func() { c.checkKeepalive(seen) }
+		k.due = time.Now().Add(c.pongTimeout)
+		k.pong = time.AfterFunc(c.pongTimeout, k.check)
 	}
 	c.mu.Unlock()
-	if pinging && c.trace != nil && c.trace.PingSent != nil {
+	if idle && c.trace != nil && c.trace.PingSent != nil {
 		c.trace.PingSent(nil)
 	}
 }
@@ -240,5 +276,5 @@ func (c *Conn) checkKeepalive(seen uint32) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pongTimer = nil
+	c.keepalive.pong = nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,14 +233,26 @@ func TestTrace(t *testing.T) {
 			return func(payload []byte) { events = append(events, kind+string(payload)) }
 		}
 		c, p := open(t, l, websocket.AcceptOptions{Trace: &websocket.Trace{
-			PingReceived: note("ping received "), PongReceived: note("pong received "), PongSent: note("pong sent "),
-		}})
+			PingReceived: note("ping received "), PongReceived: note("pong received "),
+			PingSent: note("ping sent "), PongSent: note("pong sent "),
+		}, PingInterval: time.Minute})
 		p.sendFrame(0x89, "a")
 		p.wantFrame(0x8a, "a")
 		p.sendFrame(0x8a, "b")
 		synctest.Wait()
-		if got, want := fmt.Sprint(events), "[ping received a pong sent a pong received b]"; got != want {
-			t.Errorf("got %v, want %v", got, want)
+		pinging := result(func() error { _, err := c.Ping(context.Background(), []byte("c")); return err })
+		p.wantFrame(0x89, "c")
+		synctest.Wait()
+		p.sendFrame(0x8a, "c")
+		<-pinging
+		c.Pong(t.Context(), []byte("d"))
+		p.wantFrame(0x8a, "d")
+		pass(time.Minute)
+		p.wantFrame(0x89, "") // for PingInterval
+		synctest.Wait()
+		want := []string{"ping received a", "pong sent a", "pong received b", "ping sent c", "pong received c", "pong sent d", "ping sent "}
+		if !slices.Equal(events, want) {
+			t.Errorf("got %q, want %q", events, want)
 		}
 		c.Abort()
 		wantClosed(t, c, 1006)

@@ -33,13 +33,13 @@ const (
 )
 
 // connectAndRead is the read loop of a connection that has yet to be opened.
-func (c *Conn) connectAndRead(ctx context.Context) {
-	h, err := c.connect(ctx)
+func (c *Conn) connectAndRead(ctx context.Context, connect connector) {
+	h, err := connect(ctx)
 	c.mu.Lock()
 	if err == nil && c.broken {
 		h.transport.abort()
 		h.pipeline.Close()
-		err = c.cause
+		err = c.atEnd().cause
 	}
 	if err != nil {
 		c.mu.Unlock()
@@ -132,7 +132,7 @@ func (c *Conn) gotClose(payload []byte) error {
 	}
 	c.mu.Lock()
 	c.closeReceived = true
-	c.receivedCode, c.receivedReason = code, reason
+	c.atEnd().receivedCode, c.atEnd().receivedReason = code, reason
 	c.mu.Unlock()
 	return &CloseError{Code: code, Reason: reason, Received: true}
 }
@@ -177,7 +177,7 @@ func (c *Conn) transformIncoming(event codec.FrameEvent) (codec.FrameEvent, erro
 	out, transformed, err := c.pipeline.Incoming(buffer.Bytes, in, limit)
 	if err != nil {
 		buffer.Release()
-		return event, extensionError(err)
+		return event, extensionError(err, len(event.Payload), limit)
 	}
 	if !transformed {
 		buffer.Release()
@@ -189,7 +189,7 @@ func (c *Conn) transformIncoming(event codec.FrameEvent) (codec.FrameEvent, erro
 	buffer.Bytes = out
 	event.Buffer, event.Payload = buffer, out
 	if event.Opcode == codec.OpText && !utf8.Valid(out) {
-		return event, &ProtocolError{Code: StatusInvalidFramePayload, Section: "RFC 6455, section 8.1", Reason: "text is not UTF-8"}
+		return event, &ProtocolError{Code: StatusInvalidFramePayload, Section: "RFC 6455, section 8.1", Reason: "text is not UTF-8", Offset: -1}
 	}
 	return event, nil
 }
@@ -232,7 +232,7 @@ func (c *Conn) deliverWaiting(m Message) {
 // given up, or left without receiving.
 func (c *Conn) deliverLate(m Message) bool {
 	c.mu.Lock()
-	abandoned, leaving := c.abandoned.wait(), c.leaving.wait()
+	abandoned, leaving := c.signals.wait(abandoned), c.signals.wait(leaving)
 	c.mu.Unlock()
 	if !c.awaitInbox(len(m.Data), abandoned, leaving) {
 		return false
@@ -255,19 +255,31 @@ func (c *Conn) deliverLate(m Message) bool {
 	return false
 }
 
+// inboxSizes are the sizes of the last messages delivered, a ring.
+type inboxSizes struct {
+	ring []int
+	next int
+}
+
 // fitsInbox reports whether a message of the size may be buffered for the
 // application, beside those that are.
 func (c *Conn) fitsInbox(size int) bool {
 	buffered := len(c.messages)
-	if buffered == 0 || size <= c.receiveBytes/cap(c.messages) && c.sizes == nil {
-		return true
-	}
+	return buffered == 0 || c.sizes == nil && size <= c.inboxShare() || c.fitsWith(buffered, size)
+}
+
+// inboxShare is what a message may have where all have the same.
+func (c *Conn) inboxShare() int { return c.receiveBytes / cap(c.messages) }
+
+// fitsWith reports whether a message of the size may be buffered with as many others.
+func (c *Conn) fitsWith(buffered, size int) bool {
 	if c.sizes == nil {
 		// None of them was worth noting: each has at most its share.
-		size += buffered * (c.receiveBytes / cap(c.messages))
+		return size+buffered*c.inboxShare() <= c.receiveBytes
 	}
-	for i := range min(buffered, len(c.sizes)) {
-		size += c.sizes[(c.nextSize-1-i+2*len(c.sizes))%len(c.sizes)]
+	ring := c.sizes.ring
+	for i := range min(buffered, len(ring)) {
+		size += ring[(c.sizes.next-1-i+2*len(ring))%len(ring)]
 	}
 	return size <= c.receiveBytes
 }
@@ -275,13 +287,13 @@ func (c *Conn) fitsInbox(size int) bool {
 // remember notes the size of the message delivered last.
 func (c *Conn) remember(size int) {
 	if c.sizes == nil {
-		if size <= c.receiveBytes/cap(c.messages) {
+		if size <= c.inboxShare() {
 			return
 		}
-		c.sizes = make([]int, cap(c.messages))
+		c.sizes = &inboxSizes{ring: make([]int, cap(c.messages))}
 	}
-	c.sizes[c.nextSize] = size
-	c.nextSize = (c.nextSize + 1) % len(c.sizes)
+	c.sizes.ring[c.sizes.next] = size
+	c.sizes.next = (c.sizes.next + 1) % len(c.sizes.ring)
 }
 
 // awaitInbox waits until a message of the size fits. A channel does not tell when
@@ -343,8 +355,8 @@ func (c *Conn) endMessages() {
 // nothing.
 func (c *Conn) awaitAnswers() {
 	c.mu.Lock()
-	done := c.closing.wait() // raised already if this side closed first
-	returned := c.returned.wait()
+	done := c.signals.wait(closing) // raised already if this side closed first
+	returned := c.signals.wait(returned)
 	c.mu.Unlock()
 	c.watching.Store(true)
 	ticker := time.NewTicker(answerGrace)
@@ -371,8 +383,8 @@ func (c *Conn) awaitAnswers() {
 func (c *Conn) failProtocol(e *ProtocolError) {
 	c.report(e)
 	c.mu.Lock()
-	if c.cause == nil {
-		c.cause = e
+	if c.atEnd().cause == nil {
+		c.atEnd().cause = e
 	}
 	if c.data != nil && c.data.close {
 		c.closeQueued = false // what it said is no longer the reason
@@ -453,12 +465,12 @@ func (c *Conn) conclude(err error) {
 	}
 	c.mu.Lock()
 	c.phase = StateClosed
-	c.event = event
+	c.atEnd().event = event
 	c.stopTimers()
 	c.endMessages()
 	c.finished = true
 	c.watching.Store(true)
-	c.ended.raise()
+	c.signals.raise(ended)
 	c.publishLocked(time.Millisecond)
 	c.mu.Unlock()
 	c.logEnd(event)
@@ -473,24 +485,24 @@ func (c *Conn) settle(err error) CloseEvent {
 	if isClose {
 		event := CloseEvent{Code: received.Code, Reason: received.Reason, Clean: c.closeSent}
 		if !event.Clean {
-			event.Err = c.cause
+			event.Err = c.atEnd().cause
 		}
 		return event
 	}
-	if c.cause == nil && c.closeSent && !c.writer.Supports(codec.OpClose) {
+	if c.atEnd().cause == nil && c.closeSent && !c.writer.Supports(codec.OpClose) {
 		return CloseEvent{Code: StatusNoStatusReceived, Clean: true}
 	}
-	if c.cause == nil {
-		c.cause = c.writeFailed(err) // on a stream, that ends the reading too
+	if c.atEnd().cause == nil {
+		c.atEnd().cause = c.writeFailed(err) // on a stream, that ends the reading too
 		if err == io.EOF {
-			c.cause = errUnexpected
+			c.atEnd().cause = errUnexpected
 		}
 	}
-	event := CloseEvent{Code: StatusAbnormalClosure, Err: c.cause}
-	if broken, ok := c.cause.(*ProtocolError); ok {
+	event := CloseEvent{Code: StatusAbnormalClosure, Err: c.atEnd().cause}
+	if broken, ok := c.atEnd().cause.(*ProtocolError); ok {
 		event.Code, event.Reason = broken.Code, broken.Reason
 	}
-	if failed, ok := c.cause.(*HandshakeError); ok && failed.protocol {
+	if failed, ok := c.atEnd().cause.(*HandshakeError); ok && failed.protocol {
 		event.Code = StatusProtocolError
 	}
 	return event
@@ -504,7 +516,7 @@ func (c *Conn) cameBack() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.returned.raise()
+	c.signals.raise(returned)
 	c.publishLocked(time.Millisecond)
 }
 
@@ -514,26 +526,27 @@ func (c *Conn) publishLocked(again time.Duration) {
 	if c.published || !c.finished {
 		return
 	}
-	if len(c.messages) > 0 && !c.abandoned.raised {
-		if c.publishTimer == nil {
-			c.publishTimer = time.AfterFunc(again, func() {
+	if len(c.messages) > 0 && !c.signals.raised(abandoned) {
+		if c.atEnd().publishTimer == nil {
+			c.atEnd().publishTimer = time.AfterFunc(again, func() {
 				c.mu.Lock()
 				defer c.mu.Unlock()
-				c.publishTimer = nil
+				c.atEnd().publishTimer = nil
 				c.publishLocked(min(2*again, 50*time.Millisecond))
 			})
 		}
 		return
 	}
 	c.published = true
-	if c.publishTimer != nil {
-		c.publishTimer.Stop()
+	if c.atEnd().publishTimer != nil {
+		c.atEnd().publishTimer.Stop()
 	}
-	if c.abandonTimer != nil {
-		c.abandonTimer.Stop()
+	if c.atEnd().abandonTimer != nil {
+		c.atEnd().abandonTimer.Stop()
 	}
-	c.closed <- c.event
-	close(c.closed)
+	closed := c.closedChannel()
+	closed <- c.atEnd().event
+	close(closed)
 	if c.errors != nil {
 		close(c.errors)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"net/http"
+	"strings"
 )
 
 // Request is the request that a server accepted; nil for a client. With [Handler]
@@ -44,11 +45,23 @@ func packRequest(r *http.Request) []byte {
 	head = append(append(append(head, " HTTP/1.1\r\nHost: "...), r.Host...), "\r\n"...)
 	for name, values := range r.Header {
 		for _, value := range values {
-			head = append(append(append(append(head, name...), ": "...), value...), "\r\n"...)
+			head = append(append(append(append(head, name...), ": "...), oneLine(value)...), "\r\n"...)
 		}
 	}
 	return append(head, "\r\n"...)
 }
+
+// oneLine makes a value fit for its line, as net/http does when it writes one: what
+// middleware has put into a request may have come from a peer in another form, and must
+// not turn into more headers in the copy.
+func oneLine(value string) string {
+	if strings.ContainsAny(value, "\r\n") {
+		return lineEnds.Replace(value)
+	}
+	return value
+}
+
+var lineEnds = strings.NewReplacer("\r", " ", "\n", " ")
 
 // unpackRequest reads what packRequest wrote.
 func (c *Conn) unpackRequest() *http.Request {
@@ -56,6 +69,7 @@ func (c *Conn) unpackRequest() *http.Request {
 	if err != nil {
 		return nil
 	}
+	r.Body = http.NoBody
 	if c.transport == nil {
 		return r
 	}

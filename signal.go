@@ -1,10 +1,23 @@
 package websocket
 
-// A signal is raised once and stays so. It is guarded by the connection's lock, and
-// has a channel only from when somebody waits for it: an idle connection has five.
-type signal struct {
-	ch     chan struct{}
-	raised bool
+// A signal is something that happens once to a connection.
+type signal uint8
+
+const (
+	opened    signal = iota // the handshake is complete
+	closing                 // sends are refused
+	leaving                 // the application has called Close
+	abandoned               // the application has given up what it has not received
+	ended                   // the transport is closed
+	returned                // the application has dealt with all that it has received
+	numSignals
+)
+
+// signals tells which have been raised. It is guarded by the connection's lock, and
+// has channels only from when somebody waits for one.
+type signals struct {
+	set      uint8
+	channels *[numSignals]chan struct{}
 }
 
 // alreadyRaised is the channel of signals that nobody had waited for.
@@ -14,21 +27,33 @@ var alreadyRaised = func() chan struct{} {
 	return ch
 }()
 
+func (s *signals) raised(which signal) bool { return s.set&(1<<which) != 0 }
+
 // wait returns a channel that is closed when the signal is raised.
-func (s *signal) wait() <-chan struct{} {
-	switch {
-	case s.ch != nil:
-		return s.ch
-	case s.raised:
-		return alreadyRaised
+func (s *signals) wait(which signal) <-chan struct{} {
+	if s.channels == nil {
+		if s.raised(which) {
+			return alreadyRaised
+		}
+		s.channels = new([numSignals]chan struct{})
 	}
-	s.ch = make(chan struct{})
-	return s.ch
+	ch := &s.channels[which]
+	switch {
+	case *ch != nil:
+	case s.raised(which):
+		*ch = alreadyRaised
+	default:
+		*ch = make(chan struct{})
+	}
+	return *ch
 }
 
-func (s *signal) raise() {
-	if !s.raised && s.ch != nil {
-		close(s.ch)
+func (s *signals) raise(which signal) {
+	if s.raised(which) {
+		return
 	}
-	s.raised = true
+	s.set |= 1 << which
+	if s.channels != nil && s.channels[which] != nil {
+		close(s.channels[which])
+	}
 }

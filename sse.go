@@ -95,7 +95,7 @@ func acceptsEventStream(item string) bool {
 	for _, param := range parts[1:] {
 		name, value, _ := strings.Cut(param, "=")
 		if strings.EqualFold(strings.Trim(name, " \t"), "q") {
-			// "A weight of 0 means not acceptable" (RFC 9110, section 12.4.2): 0, 0. and
+			// "a value of 0 means "not acceptable"" (RFC 9110, section 12.4.2): 0, 0. and
 			// up to three more zeros.
 			value = strings.Trim(value, " \t")
 			return strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(value, "0"), "."), "0") != ""

@@ -239,6 +239,12 @@ func TestEventStreamRetryAndBackoff(t *testing.T) {
 			want: []time.Duration{2 * m, 2 * m, 2 * m, 2 * m}},
 		"from 0 it grows too": {answers: append([]answer{stream("retry: 0\n")}, repeat(4, unplugged)...),
 			want: []time.Duration{0, 0, s / 10, s / 5, 2 * s / 5}},
+		"streams without an event wait a little": {answers: repeat(9, stream("retry: 0\n")),
+			want: []time.Duration{0, 0, s / 10, s / 5, 2 * s / 5, 4 * s / 5, 8 * s / 5, 3 * s, 3 * s}},
+		"an event ends that": {answers: append(append(repeat(3, stream("retry: 0\n")), stream("retry: 0\ndata: a\n\n")), repeat(3, stream("retry: 0\n"))...),
+			want: []time.Duration{0, 0, s / 10, 0, 0, 0, s / 10}},
+		"they wait no longer than Retry": {opts: EventSourceDialOptions{Retry: s / 8}, answers: repeat(5, stream("retry: 0\n")),
+			want: []time.Duration{0, 0, s / 10, s / 8, s / 8}},
 		"an event over the limit is a failure": {opts: EventSourceDialOptions{MaxEventSize: 10}, answers: repeat(3, stream("data: 1234567\n\n")),
 			want: []time.Duration{3 * s, 6 * s, 12 * s}},
 		"Retry-After in seconds": {opts: EventSourceDialOptions{RetryStatus: []int{503}},
@@ -253,6 +259,10 @@ func TestEventStreamRetryAndBackoff(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			open(t, test.opts, test.answers, func(t *testing.T, es *EventStream, s *script) {
+				go func() {
+					for range es.Messages() {
+					}
+				}()
 				want := []time.Duration{0}
 				for _, d := range test.want {
 					want = append(want, want[len(want)-1]+d)
@@ -329,6 +339,64 @@ func TestEventStreamRedirects(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The stream's own client does not carry what was meant for https over http.
+func TestEventStreamRedirectToHTTP(t *testing.T) {
+	plain := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("asked in the clear, with %v", r.Header)
+	}))
+	defer plain.Close()
+	secure := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))
+	defer secure.Close()
+	own := http.DefaultTransport
+	defer func() { http.DefaultTransport = own }()
+	http.DefaultTransport = secure.Client().Transport
+	es := OpenEventSource(secure.URL, &EventSourceDialOptions{Header: http.Header{"Authorization": {"Bearer x"}}, LastEventID: "1"})
+	defer es.Close()
+	if err := <-es.Errors(); !strings.Contains(err.Error(), "from https to http") || es.State() != StateConnecting {
+		t.Errorf("%v, %v", err, es.State())
+	}
+}
+
+// A 101 that nobody asked for, and then silence, holds up neither the stream nor
+// Close.
+func TestEventStreamSwitchingProtocols(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nso far")
+		c.Read(make([]byte, 1)) // until the client has given up
+	}))
+	defer s.Close()
+	es := OpenEventSource(s.URL, &EventSourceDialOptions{Client: s.Client()})
+	defer es.Close()
+	ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+	var no *EventSourceError
+	if !errors.As(ev.Err, &no) || no.StatusCode != 101 {
+		t.Errorf("closed with %v", ev.Err)
+	}
+}
+
+// An id counts once its event was received: who keeps it for the next start of
+// the program must not miss the event that waits.
+func TestEventStreamLastEventIDOfWaitingEvent(t *testing.T) {
+	open(t, EventSourceDialOptions{}, []answer{endless("id: 1\ndata: a\n\nid: 2\ndata: b\n\n")}, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, dataID("a", "1"))
+		synctest.Wait() // the second is waiting
+		if got := es.LastEventID(); got != "1" {
+			t.Errorf("last id %q", got)
+		}
+		wantEvents(t, es, dataID("b", "2"))
+		synctest.Wait()
+		if got := es.LastEventID(); got != "2" {
+			t.Errorf("last id %q", got)
+		}
+	})
 }
 
 func TestEventStreamRedirectLoop(t *testing.T) {
@@ -562,7 +630,7 @@ func TestEventStreamOwnConnections(t *testing.T) {
 			http.DefaultTransport = s.Client().Transport
 			es := OpenEventSource(s.URL, nil)
 			wantEvents(t, es, data("x"), data("x"), data("x"))
-			time.Sleep(10 * time.Millisecond)
+			wantError(t, es, io.EOF) // one connection is over; there may be another, or half of one
 			es.Close()
 			for deadline := time.Now().Add(10 * time.Second); conns.Load() > 0; time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {

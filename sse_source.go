@@ -295,11 +295,11 @@ func (es *EventSource) endLocked(ev CloseEvent) {
 	}
 	es.state, es.end = StateClosed, ev
 	es.queue.fail(ErrClosed)
-	if es.writing {
-		es.rc.SetWriteDeadline(time.Unix(1, 0))
-	}
 	if ev.Err != nil {
 		es.report(ev.Err)
+	}
+	if es.writing {
+		es.interrupt()
 	}
 	es.signal()
 }

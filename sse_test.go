@@ -469,16 +469,16 @@ func TestEventSourceServerTimeoutsLoopback(t *testing.T) {
 		t.Run(proto, func(t *testing.T) {
 			t.Parallel()
 			handler := EventSourceHandler(func(es *EventSource) {
-				for range 3 {
-					time.Sleep(400 * time.Millisecond)
+				for range 2 {
+					time.Sleep(1200 * time.Millisecond)
 					es.Send(t.Context(), Event{Data: "x"})
 				}
-			}, &EventSourceOptions{WriteTimeout: 250 * time.Millisecond})
+			}, &EventSourceOptions{WriteTimeout: time.Second})
 			s := startServer(t, proto, handler, func(s *http.Server) {
-				s.WriteTimeout, s.ReadTimeout = 700*time.Millisecond, 700*time.Millisecond
+				s.WriteTimeout, s.ReadTimeout = time.Second, time.Second
 			})
 			r := get(t, s.Client(), s.URL)
-			r.want("retry: 5000\n\n" + strings.Repeat("data: x\n\n", 3))
+			r.want("retry: 5000\n\n" + strings.Repeat("data: x\n\n", 2))
 			r.wantEnd()
 		})
 	}
@@ -575,7 +575,7 @@ func TestEventSourceStalledClientLoopback(t *testing.T) {
 			big := Event{Data: strings.Repeat("x", 1<<19)}
 			for es.Send(context.Background(), big) == nil {
 			}
-		}, &EventSourceOptions{WriteTimeout: 300 * time.Millisecond}))
+		}, &EventSourceOptions{WriteTimeout: time.Second}))
 		get(t, s.Client(), s.URL)
 		es := <-streams
 		if ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false); !errors.Is(ev.Err, os.ErrDeadlineExceeded) {
@@ -664,6 +664,65 @@ func TestEventSourceWriterPanics(t *testing.T) {
 	if !strings.Contains(ev.Err.Error(), "after Handler finished") {
 		t.Error(ev.Err)
 	}
+}
+
+// goneWriter is the writer of HTTP/2 whose handler has returned in the middle of a
+// write: setting its deadline panics.
+type goneWriter struct{ *recorder }
+
+func (w goneWriter) SetWriteDeadline(deadline time.Time) error {
+	if deadline.Before(time.Now()) && !deadline.IsZero() {
+		panic("nil stream")
+	}
+	return nil
+}
+
+// The end of a stream whose handler has returned comes by a goroutine that is
+// nobody's: a panic there would end the program.
+func TestEventSourceHandlerReturnsWhileWriting(t *testing.T) {
+	for name, end := range map[string]func(*EventSource, func()){
+		"returns": func(_ *EventSource, end func()) { end() }, "Abort": func(es *EventSource, _ func()) { es.Abort() },
+		"WriteTimeout": func(*EventSource, func()) { time.Sleep(time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := goneWriter{newRecorder()}
+				es, over := accept(t, w, &EventSourceOptions{PingInterval: -1})
+				w.gate = make(chan struct{})
+				es.Send(t.Context(), Event{Data: "x"})
+				synctest.Wait() // it is being written
+				end(es, over)
+				synctest.Wait()
+				if err := es.TrySend(Event{}); err != ErrClosed {
+					t.Errorf("TrySend: %v", err)
+				}
+				if cause, what := <-es.Errors(), <-es.Errors(); cause == nil || !strings.Contains(what.Error(), "nil stream") {
+					t.Errorf("reported %v, and %v", cause, what)
+				}
+				close(w.gate)
+				wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+			})
+		})
+	}
+}
+
+// What was written when the handler returned is not flushed by the stream any
+// more, as w is not its own any more.
+func TestEventSourceHandlerReturnsBeforeFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRecorder()
+		es, over := accept(t, w, &EventSourceOptions{PingInterval: -1})
+		w.gate = make(chan struct{})
+		es.Send(t.Context(), Event{Data: "x"})
+		synctest.Wait()
+		over()
+		w.gate <- struct{}{}
+		wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+		if len(w.writes) != 2 || w.flushes != 1 {
+			t.Errorf("%d writes, %d flushes", len(w.writes), w.flushes)
+		}
+		w.gate = nil
+	})
 }
 
 func TestEventSourceRequest(t *testing.T) {

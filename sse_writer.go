@@ -96,20 +96,38 @@ func (es *EventSource) checkWrite() {
 }
 
 // write is one write and one flush. The ResponseWriter of a handler that has
-// returned may panic.
+// returned may panic. That it has is asked for between the two as well: there is
+// nothing in net/http to keep it from returning, so all there is to do is to leave
+// w alone as soon as it is known.
 func (es *EventSource) write(b []byte) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("websocket: writing the event stream: panic: %v", v)
 		}
 	}()
-	if _, err = es.w.Write(b); err == nil {
+	_, err = es.w.Write(b)
+	if err == nil && es.req.Context().Err() != nil {
+		return errHandlerGone
+	}
+	if err == nil {
 		err = es.rc.Flush()
 	}
 	if err != nil {
 		err = fmt.Errorf("websocket: writing the event stream: %w", err)
 	}
 	return err
+}
+
+// interrupt makes the write that is going on fail. It is called by timers and by
+// whoever ends the stream, when the handler may have returned: the ResponseWriter
+// of HTTP/2 then has no stream any more, and panics.
+func (es *EventSource) interrupt() {
+	defer func() {
+		if v := recover(); v != nil {
+			es.report(fmt.Errorf("websocket: interrupting the event stream: panic: %v", v))
+		}
+	}()
+	es.rc.SetWriteDeadline(time.Unix(1, 0)) // start has told if that has no effect
 }
 
 func (es *EventSource) finish() {

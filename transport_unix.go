@@ -91,9 +91,12 @@ func (t *socketTransport) tryWrite(w *directWrite) error {
 // done: the rest is the write loop's.
 func readyToWrite(w *directWrite) func(fd uintptr) bool {
 	return func(fd uintptr) bool {
-		if len(w.body) == 0 {
+		switch {
+		case w.head == nil:
+			w.count(syscall.Write(int(fd), w.body))
+		case len(w.body) == 0:
 			w.count(syscall.Write(int(fd), w.head.Bytes))
-		} else {
+		default:
 			w.writeBoth(int(fd))
 		}
 		return true

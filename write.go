@@ -24,8 +24,9 @@ const (
 
 // A carry is what a direct write left over: bytes already encoded.
 type carry struct {
-	buffer *codec.Buffer
-	size   int // as counted in the budget
+	buffer   *codec.Buffer
+	messages int // as counted in the budget
+	size     int // likewise
 }
 
 // Send sends a message. It returns nil when the message is in the queue or on the
@@ -42,31 +43,21 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := checkMessage("Send", &m); err != nil {
+	var f outFrame
+	if err := f.set("Send", &m); err != nil {
 		return err
 	}
-	f := wholeFrame(m)
-	switch err := c.admit(&f); err {
-	case errWriteNow:
-		return c.writeNow(&f.Frame)
-	case ErrQueueFull:
-		return c.sendLate(ctx, &f)
-	default:
-		return err
-	}
+	return c.sendFrame(ctx, &f)
 }
 
 // TrySend sends a message as Send does, but never waits: where the queue has no
 // room it returns [ErrQueueFull].
 func (c *Conn) TrySend(m Message) error {
-	if err := checkMessage("TrySend", &m); err != nil {
+	var f outFrame
+	if err := f.set("TrySend", &m); err != nil {
 		return err
 	}
-	f := wholeFrame(m)
-	if err := c.admit(&f); err != errWriteNow {
-		return err
-	}
-	return c.writeNow(&f.Frame)
+	return c.trySendFrame(&f)
 }
 
 // SendFragment sends a part of a message, for those too large to hold or not yet
@@ -86,36 +77,46 @@ func (c *Conn) SendFragment(ctx context.Context, m Message) error {
 		return &UsageError{"SendFragment", "unknown message type " + m.Type.String()}
 	}
 	f := outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: m.Final, Payload: m.Data}, part: true}
-	switch err := c.admit(&f); err {
-	case errWriteNow:
-		return c.writeNow(&f.Frame)
-	case ErrQueueFull:
-		return c.sendLate(ctx, &f)
-	default:
-		return err
-	}
+	return c.sendFrame(ctx, &f)
 }
 
 // An outFrame is a frame on its way into the queue.
 type outFrame struct {
 	codec.Frame
-	part bool // of a message sent by SendFragment
+	part     bool // of a message sent by SendFragment
+	prepared *Prepared
 }
 
-// checkMessage says why a message can not be sent, whatever the connection.
-func checkMessage(call string, m *Message) error {
+// set makes the frame of a message, if it is one that can be sent.
+func (f *outFrame) set(call string, m *Message) error {
 	switch {
 	case m.Type != TextMessage && m.Type != BinaryMessage:
 		return &UsageError{call, "unknown message type"}
 	case m.Type == TextMessage && !utf8.Valid(m.Data):
 		return &UsageError{call, "text is not UTF-8 (RFC 6455, section 5.6)"}
 	}
+	f.Opcode, f.Final, f.Payload = codec.Opcode(m.Type), true, m.Data
 	return nil
 }
 
-// wholeFrame makes the frame of a message.
-func wholeFrame(m Message) outFrame {
-	return outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: true, Payload: m.Data}}
+// sendFrame queues the frame or writes it, and waits for room.
+func (c *Conn) sendFrame(ctx context.Context, f *outFrame) error {
+	switch err := c.admit(f); err {
+	case errWriteNow:
+		return c.writeNow(f)
+	case ErrQueueFull:
+		return c.sendLate(ctx, f)
+	default:
+		return err
+	}
+}
+
+// trySendFrame is sendFrame for those who do not wait.
+func (c *Conn) trySendFrame(f *outFrame) error {
+	if err := c.admit(f); err != errWriteNow {
+		return err
+	}
+	return c.writeNow(f)
 }
 
 // errWriteNow tells the caller of admit to write.
@@ -147,7 +148,7 @@ func (c *Conn) admit(f *outFrame) error {
 }
 
 // writeNow writes the frame without waiting.
-func (c *Conn) writeNow(f *codec.Frame) error {
+func (c *Conn) writeNow(f *outFrame) error {
 	w, err := c.encodeNow(f)
 	if err == nil {
 		err = c.transport.tryWrite(w)
@@ -162,8 +163,15 @@ func (c *Conn) sendLate(ctx context.Context, f *outFrame) error {
 	if err := c.refuse(f); err != nil {
 		return err
 	}
+	if c.budget.fits(len(f.Payload)) {
+		// The queue has been written since admit looked at it. To wait now would be for
+		// room that nobody is left to give.
+		c.budget.take(len(f.Payload))
+		c.enqueue(f)
+		return nil
+	}
 	w := c.budget.wait(len(f.Payload))
-	closing := c.closing.wait()
+	closing := c.signals.wait(closing)
 	c.mu.Unlock()
 	var err error
 	select {
@@ -214,12 +222,21 @@ func (c *Conn) begin(f *outFrame) {
 // enqueue puts the frame into the queue, its room having been taken, and sees to
 // it that there is a writer.
 func (c *Conn) enqueue(f *outFrame) {
+	c.put(f)
+	c.kick()
+}
+
+// put puts the frame into the queue, its room having been taken.
+func (c *Conn) put(f *outFrame) {
 	c.begin(f)
 	if c.data == nil {
 		c.data = batches.Get().(*batch)
 	}
-	c.data.add(f.Opcode, f.Final, f.Payload)
-	c.kick()
+	if f.prepared != nil {
+		c.data.addPrepared(f.prepared)
+	} else {
+		c.data.add(f.Opcode, f.Final, f.Payload)
+	}
 }
 
 // canWriteNow reports whether a send may put its bytes on the socket itself: when
@@ -243,19 +260,26 @@ func (c *Conn) kick() {
 
 // encodeNow encodes the frame for a direct write. A large payload is written from
 // where it lies.
-func (c *Conn) encodeNow(f *codec.Frame) (*directWrite, error) {
+func (c *Conn) encodeNow(f *outFrame) (*directWrite, error) {
 	w := directWrites.Get().(*directWrite)
 	w.size = len(f.Payload)
-	transformed, err := c.transformOutgoing(f)
+	if f.prepared != nil {
+		frame, ok, err := c.wireFrame(f.prepared)
+		if err != nil || ok {
+			w.body = frame
+			return w, err
+		}
+	}
+	transformed, err := c.transformOutgoing(&f.Frame)
 	if err != nil {
 		return w, err
 	}
-	if len(f.Payload) >= byReference && w.refer(c.writer, f) {
+	if len(f.Payload) >= byReference && w.refer(c.writer, f.Frame) {
 		w.hold = transformed
 		return w, nil
 	}
 	w.head = codec.NewBuffer(codec.MaxHeaderSize + len(f.Payload))
-	w.head.Bytes = c.writer.AppendFrame(w.head.Bytes, *f)
+	w.head.Bytes = c.writer.AppendFrame(w.head.Bytes, f.Frame)
 	if transformed != nil {
 		transformed.Release()
 	}
@@ -278,7 +302,7 @@ func (c *Conn) wroteNow(w *directWrite, err error) error {
 		c.written++
 		left.Release()
 	case left != nil:
-		c.carry = carry{buffer: left, size: len(left.Bytes)}
+		c.carry = carry{buffer: left, messages: 1, size: len(left.Bytes)}
 		c.budget.take(c.carry.size)
 	default:
 		c.written++
@@ -381,6 +405,11 @@ type packer struct {
 
 // add encodes the frame, and writes when there is enough.
 func (p *packer) add(o *outgoing, payload []byte) error {
+	if o.prepared != nil {
+		if ok, err := p.addPrepared(o.prepared); ok || err != nil {
+			return err
+		}
+	}
 	c := p.conn
 	f := codec.Frame{Opcode: o.opcode, Final: o.final, Payload: payload}
 	transformed, err := c.transformOutgoing(&f)
@@ -390,8 +419,10 @@ func (p *packer) add(o *outgoing, payload []byte) error {
 	if transformed != nil {
 		defer transformed.Release()
 	}
+	// A prepared payload is not to be masked in place.
+	large := len(f.Payload) >= byReference && (o.prepared == nil || transformed != nil)
 	need := len(f.Payload) + codec.MaxHeaderSize
-	if len(f.Payload) >= byReference {
+	if large {
 		need = codec.MaxHeaderSize
 	}
 	if len(p.out.Bytes)+need > cap(p.out.Bytes) {
@@ -399,13 +430,10 @@ func (p *packer) add(o *outgoing, payload []byte) error {
 			return err
 		}
 	}
-	if len(f.Payload) >= byReference {
+	if large {
 		var ok bool
 		if p.out.Bytes, ok = c.writer.Seal(p.out.Bytes, f); ok {
-			p.writes++
-			err := c.write(net.Buffers{p.out.Bytes, f.Payload})
-			p.out.Bytes = p.out.Bytes[:0]
-			return err
+			return p.writeWith(f.Payload)
 		}
 	}
 	p.out.Bytes = c.writer.AppendFrame(p.out.Bytes, f)
@@ -463,13 +491,15 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 		c.wroteData(w.data)
 	}
 	if w.carry.buffer != nil {
-		c.written++
-		c.budget.give(1, w.carry.size)
+		c.written += uint64(w.carry.messages)
+		c.budget.give(w.carry.messages, w.carry.size)
 		w.carry.buffer.Release()
 	}
 	c.budget.give(messages, size)
 	if w.control != nil {
-		c.lane.give(w.control.lane, w.control.laneSize)
+		if w.control.lane > 0 {
+			c.pinging.lane.give(w.control.lane, w.control.laneSize)
+		}
 		w.control.recycle()
 	}
 	if w.data != nil {

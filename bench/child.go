@@ -40,7 +40,7 @@ func child(in io.Reader, out io.Writer) error {
 	}
 	addr := ln.Addr().String()
 	go func() {
-		fmt.Fprintln(os.Stderr, "bench: server has ended:", p.serve(job))
+		fmt.Fprintln(os.Stderr, "bench: server has ended:", p.work(&o.Scenario)(job))
 		os.Exit(1)
 	}()
 	nothing := func() error { return errors.New("a server is neither started nor stopped") }

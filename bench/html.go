@@ -15,6 +15,7 @@ var pageText string
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number,
 	"plots":  (*result).plots,
+	"charts": (*report).charts,
 	"cell":   htmlCell,
 	"join":   func(s []string) string { return strings.Join(s, "; ") },
 }).Parse(pageText))

@@ -33,7 +33,7 @@ func (r *rounds) deliver(round int) (took time.Duration, complete bool) {
 
 // loadBroadcast has the first connection send what all are to get.
 func loadBroadcast(p *process, s *scenario, t *target, dur time.Duration) (values, error) {
-	links, err := t.dialAll(s.Conns, time.Now().Add(dur+patience))
+	links, err := t.dialAll(s.Conns, time.Now().Add(s.lifetime(dur)))
 	if err != nil {
 		return nil, err
 	}

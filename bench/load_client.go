@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
@@ -144,14 +145,14 @@ func unmask(b []byte, key [4]byte) {
 }
 
 // loadClient has the child connect to a raw server here.
-func loadClient(o order, dur time.Duration) (values, error) {
+func loadClient(ctx context.Context, o order, dur time.Duration) (values, error) {
 	s, err := startRawServer()
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
 	o.URLs = s.urls
-	p, err := startProcess(o)
+	p, err := startProcess(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func loadClient(o order, dur time.Duration) (values, error) {
 	if _, err := p.ask(askStart); err != nil {
 		return nil, err
 	}
-	time.Sleep(min(dur/3, 300*time.Millisecond))
+	p.pause(min(dur/3, 300*time.Millisecond))
 	iv, err := p.measure(dur, nil)
 	if _, failure := p.ask(askStop); failure != nil {
 		return nil, failure

@@ -243,7 +243,7 @@ func loadDeflate(p *process, s *scenario, t *target, dur time.Duration) (values,
 	if err != nil {
 		return nil, err
 	}
-	links, err := t.dialAll(s.Conns, time.Now().Add(dur+patience))
+	links, err := t.dialAll(s.Conns, time.Now().Add(s.lifetime(dur)))
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,13 +88,48 @@ func (l *load) err() error {
 	}
 }
 
+// awaitAll waits until every worker has done something, within reason: until then
+// connections warm up.
+func (l *load) awaitAll() {
+	for end := time.Now().Add(patience / 2); time.Now().Before(end) && !l.stopped.Load(); time.Sleep(time.Millisecond) {
+		if slices.Min(l.counts()) > 0 {
+			return
+		}
+	}
+}
+
+func (l *load) counts() []uint64 {
+	ns := make([]uint64, len(l.workers))
+	for i := range l.workers {
+		ns[i] = l.workers[i].n.Load()
+	}
+	return ns
+}
+
+// fewestOfMean is what the worker with the fewest messages did of the mean, in
+// percent. Quantiles do not show one that starves: it adds little to them.
+func fewestOfMean(before, after []uint64) float64 {
+	least, sum := math.Inf(1), 0.0
+	for i := range after {
+		n := float64(after[i] - before[i])
+		least, sum = min(least, n), sum+n
+	}
+	if sum == 0 {
+		return 0
+	}
+	return 100 * least * float64(len(after)) / sum
+}
+
 // measure runs the load for a while to warm up, and then for dur. The workers
 // have been started; they have ended when it returns.
 func (l *load) measure(p *process, dur time.Duration) (values, error) {
-	time.Sleep(min(dur/3, 300*time.Millisecond))
+	l.awaitAll()
+	p.pause(min(dur/3, 300*time.Millisecond))
+	before := l.counts()
 	l.measuring.Store(true)
 	iv, err := p.measure(dur, l.count)
 	l.measuring.Store(false)
+	after := l.counts()
 	failure := l.err()
 	l.stopped.Store(true)
 	if l.interrupt != nil {
@@ -108,6 +145,7 @@ func (l *load) measure(p *process, dur time.Duration) (values, error) {
 		all.merge(&l.workers[i].times)
 	}
 	v[p50.Key], v[p99.Key] = all.quantile(0.5), all.quantile(0.99)
+	v[fewest.Key] = fewestOfMean(before, after)
 	v[wireBytes.Key] = float64(l.wireBytes()) / float64(l.count())
 	return v, nil
 }
@@ -165,9 +203,14 @@ func (w *worker) exchange(c io.ReadWriter, b *burst, buf []byte) error {
 	return nil
 }
 
+// lifetime is how long connections may live, with time to open them.
+func (s *scenario) lifetime(dur time.Duration) time.Duration {
+	return dur + patience + time.Duration(s.Conns)*2*time.Millisecond
+}
+
 // loadEcho echoes over connections that stay open.
 func loadEcho(p *process, s *scenario, t *target, dur time.Duration) (values, error) {
-	links, err := t.dialAll(s.Conns, time.Now().Add(dur+patience))
+	links, err := t.dialAll(s.Conns, time.Now().Add(s.lifetime(dur)))
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func loadIdle(p *process, s *scenario, t *target, _ time.Duration) (values, erro
 	if err != nil {
 		return nil, err
 	}
-	time.Sleep(settle)
+	p.pause(settle)
 	full, err := p.ask(askMemory)
 	if err != nil {
 		return nil, err

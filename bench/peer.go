@@ -15,9 +15,11 @@ type peer struct {
 	// others that are not ours.
 	reference bool
 	serve     func(*serverJob) error
-	client    *clientPeer // nil if it is not measured as a client
-	tcp       bool        // no WebSocket at all: bytes over TCP
-	module    string      // where the version is looked up
+	client    *clientPeer            // nil if it is not measured as a client
+	events    func(*serverJob) error // EventSource; nil if it has none
+	transport *transportPeer         // what it is in scenarios of transports; nil for all others
+	tcp       bool                   // no WebSocket at all: bytes over TCP
+	module    string                 // where the version is looked up
 	able      func(*scenario) bool
 }
 
@@ -28,6 +30,7 @@ type clientPeer struct {
 	// is open.
 	echo func(j *clientJob, i int) error
 	// dial opens a connection and drops it at once, without a closing handshake.
+	// It is nil where that is measured with another peer already.
 	dial func(url string) error
 }
 
@@ -36,13 +39,33 @@ func peers() []*peer {
 	return []*peer{
 		oursPeer, oursSelectPeer, oursTCPPeer,
 		gwsPeer, gorillaPeer, gorillaChanPeer, gobwasPeer, nbioPeer, coderPeer,
+		tmaxmaxPeer, r3labsPeer,
 		rawPeer,
+		oursH1Peer, oursH2Peer, oursH3Peer,
+	}
+}
+
+// work is what the peer's server does in a scenario.
+func (p *peer) work(s *scenario) func(*serverJob) error {
+	switch {
+	case s.Transports:
+		return p.transport.serve
+	case s.Kind == kindEvents:
+		return p.events
+	default:
+		return p.serve
 	}
 }
 
 // can tells whether the peer takes part in a scenario.
 func (p *peer) can(s *scenario) bool {
 	switch {
+	case s.Transports || p.transport != nil:
+		return s.Transports && p.transport != nil
+	case s.Kind == kindEvents:
+		return p.events != nil
+	case s.Kind == kindDial:
+		return p.client != nil && p.client.dial != nil
 	case s.Kind.client() && p.client == nil,
 		!s.Kind.client() && p.serve == nil,
 		p.tcp && s.Deflate != noDeflate:

@@ -37,7 +37,8 @@ func serveGobwas(j *serverJob) error {
 		}
 		s := &gobwasConn{conn: c, r: c, state: ws.StateServerSide, thrifty: j.Kind == kindIdle}
 		if !s.thrifty {
-			s.r = bufio.NewReader(c)
+			s.buffered = gobwasReader(c, j)
+			s.r = s.buffered
 		}
 		handle := s.write
 		if _, ok := ext.Accepted(); ok {
@@ -60,18 +61,19 @@ const headroom = ws.MaxHeaderSize
 // A gobwasConn reads frames and keeps the buffer for the next one, or not if it
 // is thrifty.
 type gobwasConn struct {
-	conn    net.Conn
-	r       io.Reader
-	state   ws.State
-	thrifty bool
-	buf     []byte // headroom and payload
-	head    bytes.Buffer
-	scratch [ws.MaxHeaderSize]byte
+	conn     net.Conn
+	r        io.Reader
+	buffered *bufio.Reader // r, or nil if it is conn
+	state    ws.State
+	thrifty  bool
+	buf      []byte // headroom and payload
+	head     bytes.Buffer
+	scratch  [ws.MaxHeaderSize]byte
 }
 
 // loop handles frame by frame: what comes fragmented goes back fragmented.
 func (c *gobwasConn) loop(handle func(ws.Header, []byte) error) {
-	defer c.conn.Close()
+	defer c.close()
 	for {
 		h, payload, err := c.next()
 		if err != nil || handle(h, payload) != nil {
@@ -80,6 +82,26 @@ func (c *gobwasConn) loop(handle func(ws.Header, []byte) error) {
 		if c.thrifty {
 			c.buf, c.head = nil, bytes.Buffer{}
 		}
+	}
+}
+
+// gobwasReaders are reused from connection to connection, as the upgrade does with
+// its own.
+var gobwasReaders sync.Pool
+
+func gobwasReader(c net.Conn, j *serverJob) *bufio.Reader {
+	if r, ok := gobwasReaders.Get().(*bufio.Reader); ok {
+		r.Reset(c)
+		return r
+	}
+	return bufio.NewReaderSize(c, max(j.readBuffer(), 4<<10))
+}
+
+func (c *gobwasConn) close() {
+	_ = c.conn.Close()
+	if c.buffered != nil {
+		c.buffered.Reset(nil)
+		gobwasReaders.Put(c.buffered)
 	}
 }
 

@@ -20,11 +20,12 @@ var gorillaPeer = &peer{
 
 // gorillaUpgrader follows the documentation on buffers: those that net/http
 // has allocated are taken over (sizes of 0) where connections are busy; for
-// many idle ones a small read buffer and a WriteBufferPool.
+// many idle ones a small read buffer and a WriteBufferPool. Larger ones would not
+// help with large messages: these are read and written past the buffers, in one call.
 func gorillaUpgrader(j *serverJob) *websocket.Upgrader {
-	u := &websocket.Upgrader{EnableCompression: j.Deflate != noDeflate}
+	u := &websocket.Upgrader{EnableCompression: j.Deflate != noDeflate, ReadBufferSize: j.readBuffer()}
 	if j.Kind == kindIdle {
-		u.ReadBufferSize, u.WriteBufferSize = 1024, 1024
+		u.WriteBufferSize = 1024
 		u.WriteBufferPool = &sync.Pool{}
 	}
 	return u
@@ -116,8 +117,13 @@ func gorillaClientEcho(j *clientJob, i int) error {
 	return nil
 }
 
+// gorillaManyDialer is for many connections that write little: "a pool of buffers is
+// most useful when the application has a modest volume of writes across a large
+// number of connections".
+var gorillaManyDialer = &websocket.Dialer{HandshakeTimeout: 45 * time.Second, WriteBufferPool: &sync.Pool{}}
+
 func gorillaDial(url string) error {
-	c, _, err := gorillaDialer.DialContext(context.Background(), url, nil)
+	c, _, err := gorillaManyDialer.DialContext(context.Background(), url, nil)
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ var gwsPeer = &peer{
 	client: &clientPeer{echo: gwsClientEcho, dial: gwsDial},
 }
 
-// gwsServer handles events on the goroutine that reads: ParallelEnabled would
-// run each message in a new goroutine, which only pays for handlers that
-// wait, and loses the order.
+// gwsServer handles events on the goroutine that reads. ParallelEnabled, which the
+// README has under "Best Practice", would run each message in a goroutine of its own:
+// it only pays for handlers that wait, and loses the order that an echo has to keep.
 type gwsServer struct {
 	gws.BuiltinEventHandler
 	broadcast bool
@@ -28,6 +28,7 @@ func serveGWS(j *serverJob) error {
 	opts := &gws.ServerOption{
 		Recovery:           gws.Recovery,
 		ReadMaxPayloadSize: j.maxMessage(),
+		ReadBufferSize:     j.readBuffer(),
 	}
 	if j.Deflate != noDeflate {
 		// Defaults where the documentation has no advice: level BestSpeed,

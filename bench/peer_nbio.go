@@ -36,6 +36,9 @@ func serveNbio(j *serverJob) error {
 	}
 	if j.Kind == kindIdle {
 		conf.IOMod = nbhttp.IOModNonBlocking
+	} else if j.Depth > 1 || j.Size >= nbhttp.DefaultBlockingReadBufferSize {
+		// What its pollers have by default, instead of 4 KiB.
+		conf.BlockingReadBufferSize = 64 << 10
 	}
 	addrs := []string{j.ln.Addr().String()}
 	if j.tls == nil {
@@ -59,6 +62,7 @@ func serveNbio(j *serverJob) error {
 func nbioUpgrader(j *serverJob) *websocket.Upgrader {
 	u := websocket.NewUpgrader()
 	u.EnableCompression(j.Deflate != noDeflate)
+	u.KeepaliveTime = 0 // a deadline for each message, which no other peer has here
 	if !j.broadcast() {
 		u.BlockingModAsyncWrite = false // an echo has nothing to wait for
 		u.OnMessage(func(c *websocket.Conn, t websocket.MessageType, b []byte) {
@@ -97,6 +101,7 @@ func nbioDialConn(url string, opts *websocket.Options) (*websocket.Conn, error) 
 
 func nbioClientEcho(j *clientJob, i int) error {
 	opts := websocket.NewOptions()
+	opts.KeepaliveTime = 0
 	opts.OnMessage(func(c *websocket.Conn, t websocket.MessageType, b []byte) {
 		if j.reply(i, b) {
 			if err := c.WriteMessage(t, j.payload); err != nil {

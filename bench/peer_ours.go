@@ -23,15 +23,17 @@ func oursExtensions(d deflate) []negotiate.Extension {
 
 var oursPeer = &peer{
 	name: "ours", ours: true, module: "github.com/chanws/websocket",
-	about:  "net/http and Accept; a goroutine that ranges over Messages, sends with Send and gives buffers back with Release",
+	about:  "net/http and Accept; a goroutine that ranges over Messages, sends with Send and gives buffers back with Release; Broadcast for broadcasts",
 	serve:  func(j *serverJob) error { return serveOurs(j, rangeLoop) },
 	client: &clientPeer{echo: oursClientEcho, dial: oursDial},
+	events: serveOursEvents,
 }
 
 var oursSelectPeer = &peer{
 	name: "ours-select", ours: true, module: "github.com/chanws/websocket",
-	about: "as ours, but with a select loop over Messages, Closed and a ticker: the form that the documentation shows first",
-	serve: func(j *serverJob) error { return serveOurs(j, selectLoop) },
+	about:  "as ours, but with a select loop over Messages, Closed and a ticker: the form that the documentation shows first",
+	serve:  func(j *serverJob) error { return serveOurs(j, selectLoop) },
+	client: &clientPeer{echo: oursSelectClientEcho},
 }
 
 var oursTCPPeer = &peer{
@@ -44,15 +46,16 @@ var oursTCPPeer = &peer{
 // oursHub lists the connections for broadcasts.
 type oursHub = hub[*websocket.Conn]
 
-// publish sends m to all. This is the one place to change when there is a
-// prepared message: until then every connection frames it for itself. TrySend
-// never waits; whoever has not read the last rounds is dropped.
+// publish sends m to all. Whoever has not read the last rounds, so that his queue is
+// full, is dropped.
 func publish(h *oursHub, m websocket.Message) {
-	h.each(func(c *websocket.Conn) {
-		if c.TrySend(m) != nil {
-			c.Abort()
-		}
-	})
+	missed, err := websocket.Broadcast(h.all, m)
+	if err != nil {
+		panic(err) // a received message can be sent
+	}
+	for _, miss := range missed {
+		miss.Conn.Abort()
+	}
 }
 
 func oursAcceptOptions(j *serverJob) *websocket.AcceptOptions {
@@ -160,6 +163,27 @@ func oursClientEcho(j *clientJob, i int) error {
 		}
 		if err == nil {
 			err = (<-c.Closed()).Err
+		}
+		j.fail(err)
+	}()
+	return nil
+}
+
+// oursSelectClientEcho is a client in a select loop.
+func oursSelectClientEcho(j *clientJob, i int) error {
+	c, err := websocket.Dial(context.Background(), j.url(i), nil)
+	if err != nil {
+		return err
+	}
+	go func() {
+		defer c.Abort()
+		err := c.Send(context.Background(), websocket.Binary(j.payload))
+		if err == nil {
+			selectLoop(c, func(m websocket.Message) bool {
+				more := j.reply(i, m.Data)
+				m.Release()
+				return more && c.Send(context.Background(), websocket.Binary(j.payload)) == nil
+			})
 		}
 		j.fail(err)
 	}()

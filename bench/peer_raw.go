@@ -7,8 +7,9 @@ import (
 
 var rawPeer = &peer{
 	name: "raw-tcp", tcp: true, reference: true,
-	about: "no WebSocket at all: payloads without frames over TCP, a goroutine for each connection; what the system costs",
-	serve: serveRaw,
+	about:  "no WebSocket at all: payloads without frames over TCP, a goroutine for each connection; what the system costs",
+	serve:  serveRaw,
+	events: serveRawEvents,
 }
 
 func serveRaw(j *serverJob) error {

@@ -1,30 +1,43 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
+	"syscall"
 	"time"
 )
 
 // A process is a child, seen from the parent.
 type process struct {
 	*wire
-	cmd   *exec.Cmd
-	stdin interface{ Close() error }
-	addr  string // where its server listens
+	cmd    *exec.Cmd
+	stdin  interface{ Close() error }
+	addr   string          // where its server listens
+	forget func() bool     // it no longer ends with the context
+	doomed <-chan struct{} // closed when it was killed
 }
 
 // A binary that is none of this command has to be able to be a child: see
 // TestMain.
-func startProcess(o order) (*process, error) {
+//
+// The end of ctx kills it, so that what waits for it fails soon.
+func startProcess(ctx context.Context, o order) (*process, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(exe, serveFlag, o.Peer+":"+o.Scenario.Name)
 	cmd.Stderr = os.Stderr
+	// In a group of its own: an interrupt from the terminal is for this process,
+	// which ends the child in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if o.Scenario.Transports {
+		cmd.Env = append(os.Environ(), "GODEBUG="+withExtendedConnect(os.Getenv("GODEBUG")))
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -36,7 +49,8 @@ func startProcess(o order) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{wire: newWire(out, in), cmd: cmd, stdin: in}
+	p := &process{wire: newWire(out, in), cmd: cmd, stdin: in, doomed: ctx.Done()}
+	p.forget = context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	a, err := p.ask(o)
 	if err != nil {
 		p.stop()
@@ -46,9 +60,15 @@ func startProcess(o order) (*process, error) {
 	return p, nil
 }
 
+// withExtendedConnect adds what makes the HTTP/2 server of net/http speak RFC 8441.
+func withExtendedConnect(settings string) string {
+	return strings.TrimPrefix(settings+",http2xconnect=1", ",")
+}
+
 // stop ends the child, which does so by itself when its standard input ends.
 func (p *process) stop() {
 	_ = p.stdin.Close()
+	defer p.forget()
 	t := time.AfterFunc(5*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer t.Stop()
 	_ = p.cmd.Wait() // what it has to say is on standard error
@@ -77,7 +97,7 @@ func (p *process) measure(dur time.Duration, count func() uint64) (interval, err
 	}
 	var iv interval
 	for range maxExtensions {
-		time.Sleep(dur)
+		p.pause(dur)
 		end, to, t1, err := p.mark(askEnd, count)
 		if err != nil {
 			return interval{}, err
@@ -93,6 +113,16 @@ func (p *process) measure(dur time.Duration, count func() uint64) (interval, err
 		err = errors.New("nothing was done")
 	}
 	return iv, err
+}
+
+// pause lets the child work, unless it was killed.
+func (p *process) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-p.doomed:
+	}
 }
 
 // mark asks the child for its account. Work goes on while the question is on

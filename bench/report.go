@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,10 +21,13 @@ type report struct {
 	Command  string            `json:"command"`
 	Go       string            `json:"go"`
 	System   string            `json:"system"`
+	Kernel   string            `json:"kernel"`
+	Load     string            `json:"load"` // of the machine, before the run
 	CPU      string            `json:"cpu"`
 	Cores    int               `json:"cores"`
 	Rounds   int               `json:"rounds"`
 	Seconds  float64           `json:"seconds"`
+	Minutes  float64           `json:"minutes"` // what the run has taken
 	Versions map[string]string `json:"versions"`
 	About    map[string]string `json:"about"` // how each peer is used
 	Results  []*result         `json:"results"`
@@ -30,9 +36,11 @@ type report struct {
 func newReport(pl *plan, args []string) *report {
 	r := &report{
 		Date:     time.Now().UTC().Truncate(time.Second),
-		Command:  strings.Join(append([]string{"go run ."}, args...), " "),
+		Command:  commandLine(args),
 		Go:       runtime.Version(),
 		System:   runtime.GOOS + "/" + runtime.GOARCH,
+		Kernel:   kernelRelease(),
+		Load:     loadAverage(),
 		CPU:      cpuModel(),
 		Cores:    runtime.NumCPU(),
 		Rounds:   pl.rounds,
@@ -50,6 +58,21 @@ func newReport(pl *plan, args []string) *report {
 	return r
 }
 
+// commandLine is what to type to do it again.
+func commandLine(args []string) string {
+	line := "go run ."
+	for _, a := range args {
+		if strings.ContainsAny(a, " *?[\\$;&|<>()\"") {
+			a = "'" + a + "'"
+		}
+		line += " " + a
+	}
+	return line
+}
+
+// thisTree stands for the version of this library.
+const thisTree = "this tree"
+
 func moduleVersion(info *debug.BuildInfo, module string) string {
 	if info == nil {
 		return ""
@@ -59,7 +82,7 @@ func moduleVersion(info *debug.BuildInfo, module string) string {
 			continue
 		}
 		if d.Replace != nil {
-			return "this tree"
+			return thisTree
 		}
 		return d.Version
 	}
@@ -80,9 +103,29 @@ func cpuModel() string {
 	return "unknown"
 }
 
+// kernelRelease is the system's name and version of itself.
+func kernelRelease() string {
+	b, err := exec.Command("uname", "-sr").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// loadAverage is that of the last minute where the system tells it: a machine that
+// is busy otherwise measures something else.
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(b), " ")
+	return first
+}
+
 func (r *report) heading() string {
-	return fmt.Sprintf("%s, %s, %d cores, %s, %s; %d rounds of %gs",
-		r.System, r.Go, r.Cores, r.CPU, r.Date.Format(time.DateOnly), r.Rounds, r.Seconds)
+	return fmt.Sprintf("%s, %s, %d cores, %s, %s; %d rounds of %gs; load average %s",
+		r.System, r.Go, r.Cores, r.CPU, r.Date.Format(time.DateOnly), r.Rounds, r.Seconds, r.Load)
 }
 
 // print writes a table: the median and, in brackets, the spread over the
@@ -144,6 +187,49 @@ func number(x float64) string {
 		return fmt.Sprintf("%.1f", x)
 	default:
 		return fmt.Sprintf("%.2f", x)
+	}
+}
+
+// scenario is the result of one, nil if it was not run.
+func (r *report) scenario(name string) *result {
+	for _, res := range r.Results {
+		if res.Scenario.Name == name {
+			return res
+		}
+	}
+	return nil
+}
+
+// readReports reads what -json has written, of one run or of several, whose results
+// become one report: a later run of a scenario stands for an earlier one.
+func readReports(files []string) (*report, error) {
+	var all *report
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var r report
+		if err := json.Unmarshal(b, &r); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if all == nil {
+			all = &r
+		} else {
+			all.merge(&r)
+		}
+	}
+	return all, nil
+}
+
+func (r *report) merge(later *report) {
+	r.Command += "; " + later.Command
+	r.Minutes += later.Minutes
+	maps.Copy(r.Versions, later.Versions)
+	maps.Copy(r.About, later.About)
+	for _, res := range later.Results {
+		r.Results = slices.DeleteFunc(r.Results, func(old *result) bool { return old.Scenario.Name == res.Scenario.Name })
+		r.Results = append(r.Results, res)
 	}
 }
 

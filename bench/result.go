@@ -24,11 +24,19 @@ type peerResult struct {
 
 func newResult(s *scenario) *result { return &result{Scenario: *s, Metrics: s.metrics()} }
 
-func (r *result) of(p *peer) *peerResult {
+// peer is what a peer did, nil if it has not taken part.
+func (r *result) peer(name string) *peerResult {
 	for _, pr := range r.Peers {
-		if pr.Peer == p.name {
+		if pr.Peer == name {
 			return pr
 		}
+	}
+	return nil
+}
+
+func (r *result) of(p *peer) *peerResult {
+	if pr := r.peer(p.name); pr != nil {
+		return pr
 	}
 	pr := &peerResult{Peer: p.name, Ours: p.ours, Reference: p.reference}
 	r.Peers = append(r.Peers, pr)
@@ -104,8 +112,11 @@ func (r *result) finish() *result {
 }
 
 // best is the peer that ratios are to: none of ours, and none that is shown for
-// reference only.
+// reference only; or the one that the scenario names.
 func (r *result) best(m metric) *peerResult {
+	if r.Scenario.Base != "" {
+		return r.peer(r.Scenario.Base)
+	}
 	var best *peerResult
 	for _, p := range r.Peers {
 		s, ok := p.Metrics[m.Key]

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ const (
 	kindEcho       kind = "echo"        // messages come back as they are
 	kindIdle       kind = "idle"        // connections do nothing after one echo
 	kindBroadcast  kind = "broadcast"   // what one sends, all get
+	kindEvents     kind = "events"      // EventSource: what is posted, all streams get
 	kindChurn      kind = "churn"       // connect, echo, close
 	kindClientEcho kind = "client-echo" // the library is the client
 	kindDial       kind = "dial"        // the library is the client, and only connects
@@ -40,10 +42,40 @@ type scenario struct {
 	Depth       int     // messages outstanding on a connection, or rounds of a broadcast
 	TLS         bool    // over TLS
 	Deflate     deflate // with permessage-deflate
+	Transports  bool    // what is compared are versions of HTTP, not libraries
+	Growth      axis    // one point of a plot, which is not part of the usual run
+	// Peers are those that take part if none are asked for; all if empty.
+	Peers []string
+	// Base is the peer that ratios are to, instead of the best.
+	Base string
+}
+
+// An axis is along what cost grows.
+type axis string
+
+const (
+	alongConns axis = "conns"
+	alongSize  axis = "size"
+)
+
+// spareFiles is what a process has open beside connections.
+const spareFiles = 100
+
+// fits tells whether so many open files are enough, for the load as for the
+// server: each has one end of every connection.
+func (s *scenario) fits(files uint64) error {
+	if need := uint64(s.Conns + spareFiles); files < need {
+		return fmt.Errorf("%s needs %d open files, and the system allows %d: raise the hard limit (ulimit -Hn), or leave it out with -scenario",
+			s.Name, need, files)
+	}
+	return nil
 }
 
 // scenarios are all there are, in the order in which they run.
-var scenarios = []scenario{
+var scenarios = slices.Concat(work, growth())
+
+// work is what runs if nothing else is asked for.
+var work = []scenario{
 	{Name: "pingpong-1", Kind: kindEcho, Conns: 1, Size: 125, Depth: 1,
 		About: "echo of 125 B, 1 connection, one message outstanding"},
 	{Name: "pingpong-100", Kind: kindEcho, Conns: 100, Size: 125, Depth: 1,
@@ -84,24 +116,76 @@ var scenarios = []scenario{
 		About: "echo of 125 B over TLS, 100 connections, one message outstanding on each"},
 	{Name: "tls-pingpong-1000", Kind: kindEcho, Conns: 1000, Size: 125, Depth: 1, TLS: true,
 		About: "echo of 125 B over TLS, 1000 connections, one message outstanding on each"},
+	{Name: "events-1", Kind: kindEvents, Conns: 1000, Size: 125, Depth: 1,
+		About: "EventSource: an event of 125 B to 1000 streams, one at a time"},
+	{Name: "events-8", Kind: kindEvents, Conns: 1000, Size: 125, Depth: 8,
+		About: "EventSource: an event of 125 B to 1000 streams, eight in flight"},
+	{Name: "transport-1", Kind: kindEcho, Conns: 1, Size: 125, Depth: 1, Transports: true, Base: oursH1,
+		About: "echo of 125 B over HTTP/1.1 with TLS, HTTP/2 and HTTP/3, 1 connection; ratios are to HTTP/1.1"},
+	{Name: "transport-100", Kind: kindEcho, Conns: 100, Size: 125, Depth: 1, Transports: true, Base: oursH1,
+		About: "the same with 100, which share one connection in HTTP/2 and HTTP/3"},
+	{Name: "transport-idle", Kind: kindIdle, Conns: 1000, Size: 125, Depth: 1, Transports: true, Base: oursH1,
+		About: "memory of idle WebSockets after one echo, 100 on each connection of HTTP/2 and HTTP/3; ratios are to HTTP/1.1 with TLS"},
+}
+
+// growthPeers are the lines of the plots.
+var growthPeers = []string{"ours", "gws", "gorilla"}
+
+const growthPatterns = "conns-*,size-*"
+
+// growth is the same echo with more and more connections, and of larger and
+// larger messages.
+func growth() []scenario {
+	var found []scenario
+	for _, n := range []int{10, 100, 1000, 10000} {
+		found = append(found, scenario{
+			Name: fmt.Sprintf("conns-%d", n), Kind: kindEcho, Conns: n, Size: 125, Depth: 1,
+			Growth: alongConns, Peers: growthPeers,
+			About: fmt.Sprintf("echo of 125 B, %d connections, one message outstanding on each", n),
+		})
+	}
+	for size := 16; size <= 16<<20; size <<= 4 {
+		found = append(found, scenario{
+			Name: "size-" + strings.ReplaceAll(strings.ToLower(bytesText(size)), " ", ""), Kind: kindEcho,
+			Conns: 4, Size: size, Depth: 1, Growth: alongSize, Peers: growthPeers,
+			About: fmt.Sprintf("echo of %s, 4 connections, one message outstanding on each", bytesText(size)),
+		})
+	}
+	return found
+}
+
+// bytesText is a size as people write it.
+func bytesText(n int) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	default:
+		return fmt.Sprintf("%d B", n)
+	}
 }
 
 // selectScenarios finds those that match one of the patterns.
 func selectScenarios(patterns string) ([]scenario, error) {
 	if patterns == "" {
-		return scenarios, nil
+		return work, nil
 	}
 	var found []scenario
 	for _, p := range strings.Split(patterns, ",") {
-		n := len(found)
+		matched := false
 		for _, s := range scenarios {
 			if ok, err := path.Match(p, s.Name); err != nil {
 				return nil, fmt.Errorf("pattern %q: %w", p, err)
-			} else if ok {
+			} else if !ok {
+				continue
+			}
+			matched = true
+			if !slices.ContainsFunc(found, func(f scenario) bool { return f.Name == s.Name }) {
 				found = append(found, s)
 			}
 		}
-		if len(found) == n {
+		if !matched {
 			return nil, fmt.Errorf("no scenario matches %q; -list shows them", p)
 		}
 	}
@@ -128,11 +212,15 @@ var (
 	goroutines    = metric{Key: "goroutines", Unit: "/conn", Plain: true}
 	wireBytes     = metric{Key: "wire", Unit: "B/msg"}
 	throughput    = metric{Key: "rate", Unit: "MB/s", MoreBetter: true}
+	// What the connection with the fewest messages got, of the mean of all.
+	fewest = metric{Key: "fewest", Unit: "% of mean", MoreBetter: true, Plain: true}
 )
 
 // metrics lists what the scenario yields, the most telling first.
 func (s *scenario) metrics() []metric {
 	switch {
+	case s.Growth != "":
+		return []metric{cpuPerMessage, messages, throughput, p50, p99, allocs}
 	case s.Kind == kindIdle:
 		return []metric{rssKB, liveKB, goroutines}
 	case s.Kind == kindDial:
@@ -144,7 +232,7 @@ func (s *scenario) metrics() []metric {
 	case s.Size >= 16<<10:
 		return []metric{throughput, cpuPerMessage, p50, p99, allocs}
 	case s.Kind == kindEcho && s.Depth > 1:
-		return []metric{messages, cpuPerMessage, p50, p99, allocs}
+		return []metric{messages, cpuPerMessage, p50, p99, fewest, allocs}
 	default:
 		return []metric{cpuPerMessage, messages, p50, p99, allocs}
 	}

@@ -12,13 +12,19 @@ import (
 // gets, as the same type of message; in a broadcast it sends it to all instead.
 type serverJob struct {
 	scenario
-	ln  net.Listener // in clear; see listener
-	tls *tls.Config  // nil without TLS
+	ln     net.Listener   // in clear; see listener
+	tls    *tls.Config    // nil without TLS
+	packet net.PacketConn // UDP of the same port, for HTTP/3; nil elsewhere
 }
 
 func newServerJob(o *order, ln net.Listener) (*serverJob, error) {
 	j := &serverJob{scenario: o.Scenario, ln: ln}
-	if o.Scenario.TLS {
+	if o.Scenario.Transports {
+		if err := j.listenPacket(); err != nil {
+			return nil, err
+		}
+	}
+	if o.Scenario.TLS || o.Scenario.Transports {
 		cert, err := tls.X509KeyPair(o.Cert, o.Key)
 		if err != nil {
 			return nil, err
@@ -49,6 +55,20 @@ func (j *serverJob) serveHTTP(h http.HandlerFunc) error {
 // maxMessage is the limit to set where a library has a low one or none.
 func (j *serverJob) maxMessage() int { return max(j.Size, 1<<20) }
 
+// readBuffer is the size for those libraries that let one choose it, 0 for their
+// own: one that takes a whole burst in a read where messages come in bursts, a small
+// one where connections idle.
+func (j *serverJob) readBuffer() int {
+	switch {
+	case j.Kind == kindEcho && j.Depth > 1:
+		return 64 << 10
+	case j.Kind == kindIdle:
+		return 1 << 10
+	default:
+		return 0
+	}
+}
+
 // A hub is the list of connections that a broadcast goes to. It forgets none:
 // the process ends with the scenario.
 type hub[C any] struct {
@@ -69,5 +89,16 @@ func (h *hub[C]) each(f func(C)) {
 	defer h.mu.Unlock()
 	for _, c := range h.conns {
 		f(c)
+	}
+}
+
+// all yields every connection; see each.
+func (h *hub[C]) all(yield func(C) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.conns {
+		if !yield(c) {
+			return
+		}
 	}
 }

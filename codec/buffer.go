@@ -50,6 +50,10 @@ func NewBuffer(size int) *Buffer {
 	return b
 }
 
+// LendBuffer returns a Buffer over bytes that stay their owner's: Release leaves them
+// alone, and Append copies them first.
+func LendBuffer(b []byte) *Buffer { return &Buffer{Bytes: b[:len(b):len(b)], class: -1} }
+
 // Generation identifies this use of the Buffer, for [Buffer.ReleaseOnce].
 func (b *Buffer) Generation() uint32 { return b.generation.Load() }
 
@@ -80,11 +84,12 @@ func (b *Buffer) Grow(size int) *Buffer {
 }
 
 // Append adds p to the bytes of b, in a larger Buffer when they do not fit: then b
-// is released, and must be forgotten for the one returned. It at least doubles, so
-// that many small appends take linear time.
+// is released, and must be forgotten for the one returned. It doubles, so that many
+// small appends take linear time: to the next class, whose room for a header is no
+// larger than that of b.
 func (b *Buffer) Append(p []byte) *Buffer {
 	if n := len(b.Bytes) + len(p); n > cap(b.Bytes) {
-		b = b.Grow(max(n, 2*cap(b.Bytes)))
+		b = b.Grow(max(n, 2*cap(b.Bytes)-bufferRoom))
 	}
 	b.Bytes = append(b.Bytes, p...)
 	return b

@@ -267,10 +267,10 @@ func TestSmallMessageDoesNotPinALargeBuffer(t *testing.T) {
 		frame := (&Encoder{}).AppendFrame(nil, Frame{Opcode: OpBinary, Final: true, Payload: make([]byte, size)})
 		r := NewDecoder(DecoderOptions{Role: Client})
 		for range 20 {
-			for len(frame) > 0 {
-				n := copy(r.Space(0), frame)
+			for rest := frame; len(rest) > 0; {
+				n := copy(r.Space(0), rest)
 				r.Wrote(n)
-				frame = frame[n:]
+				rest = rest[n:]
 				event, err := r.Next()
 				if err == ErrNeedMore {
 					continue

@@ -363,10 +363,10 @@ func (p *EventParser) shrink() {
 	}
 }
 
-// cutField cuts a line at its first colon and drops one space after it. "If the
-// line is not empty but does not contain a U+003A COLON character, process the
-// field using the whole line as the field name, and the empty string as the
-// field value."
+// cutField cuts a line at its first colon and drops one space after it. "Otherwise,
+// the string is not empty but does not contain a U+003A COLON character (:)":
+// "Process the field using the steps described below, using the whole line as the
+// field name, and the empty string as the field value."
 func cutField(line []byte) (name, value []byte) {
 	i := bytes.IndexByte(line, ':')
 	if i < 0 {

@@ -48,8 +48,9 @@ func AppendEvent(dst []byte, e Event) ([]byte, error) {
 }
 
 // AppendComment appends text as a comment, one line of it each, which a receiver
-// ignores: "to include a comment line every 15 seconds or so" keeps proxies from
-// dropping the connection (WHATWG HTML, section 9.2.7).
+// ignores. Proxies are known to drop silent connections: "To protect against such
+// proxy servers, authors can include a comment line (one starting with a ':'
+// character) every 15 seconds or so." (WHATWG HTML, section 9.2.7)
 func AppendComment(dst []byte, text string) []byte {
 	return append(appendLines(dst, ": ", text), '\n')
 }

@@ -182,53 +182,56 @@ func TestEventParserKeepsNothingUseless(t *testing.T) {
 	}
 }
 
+// wantLinear fails the test if run takes much longer for all of n than for a sixteenth
+// of it, sixteen times. What is quadratic takes sixteen times as long. Both last about
+// the same, so that a busy machine does the same to both; and once is enough.
+func wantLinear(t *testing.T, what string, n int, run func(n int)) {
+	t.Helper()
+	took := func(times, n int) time.Duration {
+		start := time.Now()
+		for range times {
+			run(n)
+		}
+		return time.Since(start)
+	}
+	var ratio float64
+	for range 5 {
+		parts, whole := took(16, n/16), took(1, n)
+		if ratio = float64(whole) / float64(parts); ratio < 6 {
+			return
+		}
+	}
+	t.Errorf("%s: it took %.0f times as long as in sixteen parts", what, ratio)
+}
+
 // A byte at a time costs the same for each byte: no rescanning.
 func TestEventParserLinear(t *testing.T) {
-	cost := func(n int) time.Duration {
-		best := time.Hour
-		for range 5 {
-			in := []byte("data: " + strings.Repeat("x", n))
-			var p EventParser
-			start := time.Now()
-			for i := range in {
-				p.Feed(in[i : i+1])
-				p.Next()
-			}
-			best = min(best, time.Since(start))
+	wantLinear(t, "a byte at a time", 1<<17, func(n int) {
+		in := []byte("data: " + strings.Repeat("x", n))
+		var p EventParser
+		for i := range in {
+			p.Feed(in[i : i+1])
+			p.Next()
 		}
-		return best
-	}
-	cost(1 << 10)
-	small, large := cost(1<<13), cost(1<<17)
-	if ratio := float64(large) / float64(small); ratio > 16*8 {
-		t.Errorf("16 times the bytes took %.0f times as long", ratio)
-	}
+	})
 }
 
 // Many short lines in one large piece, with one kind of line end only: each is
 // looked at once.
 func TestEventParserLinearInOnePiece(t *testing.T) {
-	cost := func(n int, end string) time.Duration {
-		in, best := []byte(strings.Repeat("data"+end+end, n)), time.Hour
-		for range 5 {
+	for _, end := range []string{"\n", "\r", "\r\n"} {
+		wantLinear(t, fmt.Sprintf("lines that end with %q", end), 1<<16, func(n int) {
 			var p EventParser
-			start, events := time.Now(), 0
-			for p.Feed(in); ; events++ {
+			events := 0
+			for p.Feed([]byte(strings.Repeat("data"+end+end, n))); ; events++ {
 				if _, err := p.NextRaw(); err != nil {
 					break
 				}
 			}
-			if best = min(best, time.Since(start)); events != n {
+			if events != n {
 				t.Fatalf("%d events of %d", events, n)
 			}
-		}
-		return best
-	}
-	for _, end := range []string{"\n", "\r", "\r\n"} {
-		small, large := cost(1<<12, end), cost(1<<16, end)
-		if ratio := float64(large) / float64(small); ratio > 16*6 {
-			t.Errorf("with %q, 16 times the events took %.0f times as long", end, ratio)
-		}
+		})
 	}
 }
 

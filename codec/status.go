@@ -25,8 +25,8 @@ const (
 )
 
 // Sendable reports whether an endpoint may put the code in a close frame, which
-// is also whether it may accept it from one: the registered codes but 1005, 1006
-// and 1015, and 3000 to 4999 (RFC 6455, sections 7.4.1 and 7.4.2).
+// is also whether it may accept it from one: the registered codes but 1004, 1005,
+// 1006 and 1015, and 3000 to 4999 (RFC 6455, sections 7.4.1 and 7.4.2).
 func (c StatusCode) Sendable() bool {
 	switch {
 	case c >= 1000 && c <= 1003, c >= 1007 && c <= 1014:

@@ -30,7 +30,9 @@ func (r Role) String() string {
 	return fmt.Sprintf("role %d", int(r))
 }
 
-// Rule is the sentence that a case checks.
+// Rule is the sentence that a case checks. What stands between “ and ” are the
+// document's own words, several places of it side by side where one does not
+// say it all; what stands outside are the suite's.
 type Rule struct {
 	Document string `json:"document"`
 	Section  string `json:"section"`

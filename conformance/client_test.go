@@ -19,9 +19,9 @@ import (
 )
 
 // startSuite serves the cases to clients until the test ends.
-func startSuite(t testing.TB, cases []Case) (*ClientSuite, string) {
+func startSuite(t testing.TB, cases []Case, times Timeouts) (*ClientSuite, string) {
 	t.Helper()
-	suite := NewClientSuite(cases, Options{Timeouts: testTimes, Seed: 1, Short: BriefRun}, nil)
+	suite := NewClientSuite(cases, Options{Timeouts: times, Seed: 1, Short: BriefRun}, nil)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func referenceDial(addr, path string, f fault, take func([]byte)) error {
 		return err
 	}
 	if take != nil {
-		f, err := readFrame(r.in)
+		f, err := readFrame(r.in, mostHeld(Heavy))
 		if err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func clientCases(t testing.TB, include ...string) []Case {
 }
 
 func TestReferenceClientPasses(t *testing.T) {
-	suite, addr := startSuite(t, clientCases(t))
+	suite, addr := startSuite(t, clientCases(t), patientTimes)
 	runReferenceClient(t, addr, "")
 	report := suite.Report()
 	if len(report.Agents) != 1 {
@@ -190,7 +190,7 @@ func TestBrokenClients(t *testing.T) {
 			if testing.Short() {
 				cases = b.sample(cases, 3, 12, 0)
 			}
-			suite, addr := startSuite(t, cases)
+			suite, addr := startSuite(t, cases, testTimes)
 			runReferenceClient(t, addr, b.fault)
 			for _, r := range suite.Report().Agents[0].Results {
 				red := r.Verdict == NotStrict || r.Verdict.Red()
@@ -206,7 +206,7 @@ func TestBrokenClients(t *testing.T) {
 // the suite's own parser, and one that does not come back.
 func TestEventStreamClient(t *testing.T) {
 	cases := clientCases(t, "eventstream")
-	suite, addr := startSuite(t, cases)
+	suite, addr := startSuite(t, cases, testTimes)
 	for agent, f := range map[string]fault{"good": "", "never-back": "never-back", "no-last-id": "no-last-id", "trims": "trims"} {
 		var numbers []int
 		get(t, "http://"+addr+"/eventstream/cases", "", &numbers)

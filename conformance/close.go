@@ -6,13 +6,13 @@ import (
 )
 
 var (
-	ruleCloseReply   = rfc6455("5.5.1", "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in response. (When sending a Close frame in response, the endpoint typically echos the status code it received.)")
-	ruleCloseBody    = rfc6455("5.5.1", "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer (in network byte order) representing a status code. Following the 2-byte integer, the body MAY contain UTF-8-encoded data.")
-	ruleAfterClose   = rfc6455("5.5.1", "The application MUST NOT send any more data frames after sending a Close frame. After both sending and receiving a Close message, an endpoint considers the WebSocket connection closed.")
-	ruleIgnoreAfter  = rfc6455("1.4", "Upon receiving a control frame indicating the connection should be closed, and having sent one, a peer discards any further data received.")
-	ruleReservedCode = rfc6455("7.4.1", "1005, 1006 and 1015 are reserved values and MUST NOT be set as a status code in a Close control frame by an endpoint; the meaning of 1004 is not defined.")
-	ruleUnusedCode   = rfc6455("7.4.2", "Status codes in the range 0-999 are not used. Status codes in the range 1000-2999 are reserved for definition by this protocol; 3000-3999 for libraries; 4000-4999 for private use.")
-	ruleServerFirst  = rfc6455("7.1.1", "The underlying TCP connection, in most normal cases, SHOULD be closed first by the server.")
+	ruleCloseReply   = rfc6455("5.5.1", "“If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in response. (When sending a Close frame in response, the endpoint typically echos the status code it received.)”")
+	ruleCloseBody    = rfc6455("5.5.1", "“If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer (in network byte order) representing a status code with value /code/ defined in Section 7.4. Following the 2-byte integer, the body MAY contain UTF-8-encoded data with value /reason/, the interpretation of which is not defined by this specification.”")
+	ruleAfterClose   = rfc6455("5.5.1", "“The application MUST NOT send any more data frames after sending a Close frame.” “After both sending and receiving a Close message, an endpoint considers the WebSocket connection closed and MUST close the underlying TCP connection.”")
+	ruleIgnoreAfter  = rfc6455("1.4", "“After sending a control frame indicating the connection should be closed, a peer does not send any further data; after receiving a control frame indicating the connection should be closed, a peer discards any further data received.”")
+	ruleReservedCode = rfc6455("7.4.1", "1005, 1006 and 1015: each “is a reserved value and MUST NOT be set as a status code in a Close control frame by an endpoint.” 1004: “Reserved. The specific meaning might be defined in the future.”")
+	ruleUnusedCode   = rfc6455("7.4.2", "“Status codes in the range 0-999 are not used.” “Status codes in the range 1000-2999 are reserved for definition by this protocol, its future revisions, and extensions specified in a permanent and readily available public specification.” 3000-3999 are for libraries, frameworks and applications, 4000-4999 for private use.")
+	ruleServerFirst  = rfc6455("7.1.1", "“The underlying TCP connection, in most normal cases, SHOULD be closed first by the server, so that it holds the TIME_WAIT state and not the client”")
 )
 
 func closeCases() []Case {
@@ -156,7 +156,7 @@ func aroundCloseCases() []Case {
 		ID: "close.tcp-of-client", Title: "a Close frame: the client ends the connection once the server has", Rule: ruleServerFirst, Roles: Client,
 		steps: plan(sends(closing(1000, "")), closeReply(1000), silentUntilEnd()),
 	}, {
-		ID: "close.failed-then-text", Title: "a message behind one that fails the connection", Rule: rfc6455("7.1.7", "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote endpoint after being instructed to _Fail the WebSocket Connection_."),
+		ID: "close.failed-then-text", Title: "a message behind one that fails the connection", Rule: rfc6455("7.1.7", "“An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote endpoint after being instructed to _Fail the WebSocket Connection_.”"),
 		steps: plan(sends(text("wrong").bits(7), text("too late")), fails(1002), silentUntilEnd()),
 	}}
 }

@@ -8,14 +8,14 @@ import (
 )
 
 var (
-	ruleZip       = rfc7692("7.2.1 and 7.2.2", "An endpoint compresses by DEFLATE, ends with an empty stored block, and removes the 4 octets 0x00 0x00 0xff 0xff from the tail; the receiver appends them and decompresses.")
-	ruleZipBit    = rfc7692("6", "This document allocates the RSV1 bit of the WebSocket header for PMCEs: \"Per-Message Compressed\". On a fragmented message it is set on the first frame; the bit MUST NOT be set on control frames and non-first fragments.")
-	ruleZipMixed  = rfc7692("6", "An endpoint may send messages compressed or not: a PMCE operates only on messages with the \"Per-Message Compressed\" bit set.")
-	ruleTakeover  = rfc7692("7.1.1", "An endpoint that has not been told otherwise may use the LZ77 window of the last message for the next; with \"no context takeover\" each message begins with an empty window.")
-	ruleWindow    = rfc7692("7.1.2", "By \"server_max_window_bits\" and \"client_max_window_bits\" the LZ77 sliding window that an endpoint uses to compress is limited to 2 to the power of the value, in octets.")
-	ruleDecline   = rfc7692("7.1", "A server MUST decline an extension negotiation offer for this extension if: it contains a parameter not defined for use in an offer; with an invalid value; or multiple parameters with the same name; or the server doesn't support the offered configuration.")
-	ruleBadAnswer = rfc7692("7.1", "A client MUST _Fail the WebSocket Connection_ if the peer server accepted an offer with a response that contains a parameter not defined for use in a response, with an invalid value, or multiple parameters with the same name; or the client does not support the configuration.")
-	ruleInflate   = rfc7692("7.2.2", "Decompress the resulting data using DEFLATE. Data that is no DEFLATE is no message: the receiver fails the connection (RFC 6455, 7.1.7).")
+	ruleZip       = rfc7692("7.2.1 and 7.2.2", `“Compress all the octets of the payload of the message using DEFLATE.” “If the resulting data does not end with an empty DEFLATE block with no compression (the "BTYPE" bits are set to 00), append an empty DEFLATE block with no compression to the tail end.” “Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end.” The receiver: “Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message.” “Decompress the resulting data using DEFLATE.”`)
+	ruleZipBit    = rfc7692("6 and 6.1", `“This document allocates the RSV1 bit of the WebSocket header for PMCEs and calls the bit the "Per-Message Compressed" bit.” “An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a data message. An endpoint receiving such a frame MUST _Fail the WebSocket Connection_.”`)
+	ruleZipMixed  = rfc7692("6", `“A message with the "Per-Message Compressed" bit unset on the first fragment of the message is called an "uncompressed message".” “An endpoint receiving an uncompressed message uses the concatenation of the application data portion of the frames of the message as is”`)
+	ruleTakeover  = rfc7692("7.1.1 and 7.2.1", `By "server_no_context_takeover" “a client prevents the peer server from using context takeover.” By "client_no_context_takeover" “a server prevents the peer client from using context takeover.” Then (7.2.1) each new message begins “with an empty LZ77 sliding window”, else it may continue the last one's.`)
+	ruleWindow    = rfc7692("7.2.1", `“If the "agreed parameters" contain the "client_max_window_bits" extension parameter with a value of w, the client MUST NOT use an LZ77 sliding window longer than the w-th power of 2 bytes to compress messages to send.” The same holds for the server and "server_max_window_bits".`)
+	ruleDecline   = rfc7692("7", "“A server MUST decline an extension negotiation offer for this extension if any of the following conditions are met”: “The negotiation offer contains an extension parameter not defined for use in an offer.” “The negotiation offer contains an extension parameter with an invalid value.” “The negotiation offer contains multiple extension parameters with the same name.” “The server doesn't support the offered configuration.”")
+	ruleBadAnswer = rfc7692("7", "“A client MUST _Fail the WebSocket Connection_ if the peer server accepted an extension negotiation offer for this extension with an extension negotiation response meeting any of the following conditions”: “The negotiation response contains an extension parameter not defined for use in a response.” “The negotiation response contains an extension parameter with an invalid value.” “The negotiation response contains multiple extension parameters with the same name.” “The client does not support the configuration that the response represents.”")
+	ruleInflate   = rfc7692("7.2.2", "“Decompress the resulting data using DEFLATE.” Data that is no DEFLATE is no message: the receiver fails the connection (RFC 6455, 7.1.7).")
 	ruleExamples  = rfc7692("7.2.3", "Examples.")
 )
 
@@ -243,7 +243,7 @@ func bombCase() Case {
 	const size = 100 << 20
 	return Case{
 		ID: "fault.bomb", Title: "a small message that inflates to 100 MiB", Load: Heavy,
-		Rule: rfc6455("10.4", "Implementations MUST protect themselves against exceeding their limits on the message size: after decompression, since that is the message's."),
+		Rule: rfc6455("10.4", "Who limits the size of messages protects itself against exceeding the limit: after decompression, since that is the message's size."),
 		steps: plan(Step{Text: "send 100 MiB of zeros, compressed; expect 1009", kind: expectation, run: func(s *session) *finding {
 			s.send(64<<10, data(opBinary, zeros(size)).bits(rsv1))
 			s.watch(s.times.Reply, func() bool { return len(s.messages) > 0 || s.over() })

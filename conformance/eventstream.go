@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,11 +11,11 @@ import (
 )
 
 var (
-	ruleStreamFormat = Rule{"WHATWG HTML", "9.2.5 and 9.2.6", "Lines end with LF, CR or CR LF; a blank line dispatches the event; data lines are joined with LF; an event with an empty data buffer is not dispatched."}
-	ruleStreamID     = Rule{"WHATWG HTML", "9.2.6", "If the field value does not contain U+0000 NULL, then set the last event ID buffer to the field value. Otherwise, ignore the field. The ID stays until another is set."}
-	ruleStreamType   = Rule{"WHATWG HTML", "9.2.2", "If res is not 200, or its Content-Type is not text/event-stream, then fail the connection."}
+	ruleStreamFormat = Rule{"WHATWG HTML", "9.2.5 and 9.2.6", "A line ends with “a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR) character.” A blank line dispatches the event; data lines are joined with LF; an event with an empty data buffer is not dispatched."}
+	ruleStreamID     = Rule{"WHATWG HTML", "9.2.6", "“If the field value does not contain U+0000 NULL, then set the last event ID buffer to the field value. Otherwise, ignore the field.” The ID stays until another is set."}
+	ruleStreamType   = Rule{"WHATWG HTML", "9.2.2", "“Otherwise, if res's status is not 200, or if res's `Content-Type` is not `text/event-stream`, then fail the connection.”"}
 	ruleStreamLast   = Rule{"WHATWG HTML", "9.2.3 and 9.2.4", "On reconnection the last event ID, if not empty, is sent as |Last-Event-ID|. HTTP 204 tells the client to stop reconnecting."}
-	ruleStreamUTF8   = Rule{"WHATWG HTML", "9.2.5", "Event streams in this format must always be encoded as UTF-8; they are decoded with UTF-8 decode, which strips one leading BOM and replaces what is no UTF-8."}
+	ruleStreamUTF8   = Rule{"WHATWG HTML", "9.2.5 and 9.2.6", "“Event streams in this format must always be encoded as UTF-8.” “The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any.” What is no UTF-8 is replaced."}
 )
 
 // StreamEvent is an event as the application sees it. In client cases the
@@ -176,9 +177,12 @@ func streamRequest(events []StreamEvent) Step {
 	}}
 }
 
+// mostStream bounds the streams of events, and a client's reports of them.
+const mostStream = 4 << 20
+
 // readStream reads a whole stream.
 func (s *session) readStream() (string, *finding) {
-	response, err := http.ReadResponse(s.reader, nil)
+	response, err := http.ReadResponse(bufio.NewReader(io.LimitReader(s.reader, mostStream)), nil)
 	if err != nil {
 		return "", failure("no answer: %v", err)
 	}
@@ -190,7 +194,7 @@ func (s *session) readStream() (string, *finding) {
 	if response.StatusCode != 200 || !strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
 		return "", failure("the answer was %s with Content-Type %q", response.Status, response.Header.Get("Content-Type"))
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, mostPayload))
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return "", failure("the stream broke off: %v", err)
 	}

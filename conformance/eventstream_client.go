@@ -193,7 +193,7 @@ func (a *clientAgent) visit(i int, log *transcript) *streamVisit {
 func (c *ClientSuite) takeReport(s *session, agent string, i int) {
 	var got []StreamEvent
 	length, err := strconv.ParseInt(s.asked.get("Content-Length"), 10, 64)
-	if err != nil || length > mostPayload {
+	if err != nil || length > mostStream {
 		s.respond("411 Length Required", "")
 		return
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // brokenServer is a reference server with one fault, and the cases that have
@@ -124,9 +123,6 @@ func TestBrokenServers(t *testing.T) {
 				cases = b.sample(all, 8, 60, i)
 			}
 			o := Options{Timeouts: testTimes, Parallel: 16, Seed: 1, Short: BriefRun}
-			if testing.Short() {
-				o.Timeouts.Reply = 1500 * time.Millisecond
-			}
 			agent, err := TestServer(context.Background(), "broken", startReference(t, b.fault), cases, o)
 			if err != nil {
 				t.Fatal(err)

@@ -6,9 +6,9 @@ import (
 )
 
 var (
-	ruleFragments = rfc6455("5.4", "A fragmented message consists of a single frame with the FIN bit clear and an opcode other than 0, followed by zero or more frames with the FIN bit clear and the opcode set to 0, and terminated by a single frame with the FIN bit set and an opcode of 0.")
-	ruleInjected  = rfc6455("5.4", "Control frames MAY be injected in the middle of a fragmented message. Control frames themselves MUST NOT be fragmented. An endpoint MUST be capable of handling control frames in the middle of a fragmented message.")
-	ruleOrder     = rfc6455("5.4", "The fragments of one message MUST NOT be interleaved between the fragments of another message unless an extension has been negotiated that can interpret the interleaving.")
+	ruleFragments = rfc6455("5.4", "“A fragmented message consists of a single frame with the FIN bit clear and an opcode other than 0, followed by zero or more frames with the FIN bit clear and the opcode set to 0, and terminated by a single frame with the FIN bit set and an opcode of 0.”")
+	ruleInjected  = rfc6455("5.4", "“Control frames (see Section 5.5) MAY be injected in the middle of a fragmented message. Control frames themselves MUST NOT be fragmented.” “An endpoint MUST be capable of handling control frames in the middle of a fragmented message.”")
+	ruleOrder     = rfc6455("5.4", "“The fragments of one message MUST NOT be interleaved between the fragments of another message unless an extension has been negotiated that can interpret the interleaving.”")
 	ruleNothing   = rfc6455("5.4", "A continuation frame (opcode 0) continues a message; where none is under way there is nothing that it could mean, and the receiver fails the connection (7.1.7, 1002).")
 )
 

@@ -3,8 +3,8 @@ package conformance
 import "fmt"
 
 var (
-	ruleLength  = rfc6455("5.2", "The length of the \"Payload data\", in bytes: if 0-125, that is the payload length. If 126, the following 2 bytes interpreted as a 16-bit unsigned integer are the payload length. If 127, the following 8 bytes interpreted as a 64-bit unsigned integer (the most significant bit MUST be 0) are the payload length.")
-	ruleMinimal = rfc6455("5.2", "Note that in all cases, the minimal number of bytes MUST be used to encode the length, for example, the length of a 124-byte-long string can't be encoded as the sequence 126, 0, 124.")
+	ruleLength  = rfc6455("5.2", `“The length of the "Payload data", in bytes: if 0-125, that is the payload length. If 126, the following 2 bytes interpreted as a 16-bit unsigned integer are the payload length. If 127, the following 8 bytes interpreted as a 64-bit unsigned integer (the most significant bit MUST be 0) are the payload length.”`)
+	ruleMinimal = rfc6455("5.2", "“Note that in all cases, the minimal number of bytes MUST be used to encode the length, for example, the length of a 124-byte-long string can't be encoded as the sequence 126, 0, 124.”")
 	ruleStream  = rfc6455("5.2", "The frame format is independent of how TCP cuts the stream: a frame begins where the last one ended.")
 )
 
@@ -127,7 +127,7 @@ func tooLong(op byte) Case {
 	return Case{
 		ID:    fmt.Sprintf("framing.%s.length.max", opcodeName(op)),
 		Title: "a frame header that announces 2^63-1 bytes, and three of them",
-		Rule:  rfc6455("10.4", "Implementations that have implementation- and/or platform-specific limitations regarding the frame size or total message size after reassembly from multiple frames MUST protect themselves against exceeding those limits."),
+		Rule:  rfc6455("10.4", "“Implementations that have implementation- and/or platform-specific limitations regarding the frame size or total message size after reassembly from multiple frames MUST protect themselves against exceeding those limits.”"),
 		steps: plan(sends(data(op, []byte("abc")).claims(1<<63-1)), Step{
 			Text: "expect a failure with 1009, or silence", kind: expectation,
 			run: func(s *session) *finding {

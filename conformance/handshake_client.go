@@ -10,14 +10,14 @@ import (
 
 var (
 	ruleClientRequest = rfc6455("4.1", "The opening handshake's request: GET, HTTP/1.1 or higher, |Host|, |Upgrade| with \"websocket\", |Connection| with \"Upgrade\", |Sec-WebSocket-Key| and |Sec-WebSocket-Version| with 13.")
-	ruleClientKey     = rfc6455("4.1", "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been base64-encoded. The nonce MUST be selected randomly for each connection.")
-	ruleClientWaits   = rfc6455("4.1", "Once the client's opening handshake has been sent, the client MUST wait for a response from the server before sending any further data.")
-	ruleValidates     = rfc6455("4.1", "If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value other than the base64-encoded SHA-1 of the concatenation, the client MUST _Fail the WebSocket Connection_.")
-	ruleUpgradeField  = rfc6455("4.1", "If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value \"websocket\", the client MUST _Fail the WebSocket Connection_.")
-	ruleConnection    = rfc6455("4.1", "If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a token that is an ASCII case-insensitive match for the value \"Upgrade\", the client MUST _Fail the WebSocket Connection_.")
-	ruleNoExtension   = rfc6455("4.1", "If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of an extension that was not present in the client's handshake, the client MUST _Fail the WebSocket Connection_.")
-	ruleNoProtocol    = rfc6455("4.1", "If the response includes a |Sec-WebSocket-Protocol| header field and this header field indicates the use of a subprotocol that was not present in the client's handshake, the client MUST _Fail the WebSocket Connection_.")
-	ruleStatus        = rfc6455("4.1", "If the status code received from the server is not 101, the client handles the response per HTTP procedures.")
+	ruleClientKey     = rfc6455("4.1", "“The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been base64-encoded (see Section 4 of [RFC4648]). The nonce MUST be selected randomly for each connection.”")
+	ruleClientWaits   = rfc6455("4.1", "“Once the client's opening handshake has been sent, the client MUST wait for a response from the server before sending any further data.”")
+	ruleValidates     = rfc6455("4.1", `“If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value other than the base64-encoded SHA-1 of the concatenation of the |Sec-WebSocket-Key| (as a string, not base64-decoded) with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" but ignoring any leading and trailing whitespace, the client MUST _Fail the WebSocket Connection_.”`)
+	ruleUpgradeField  = rfc6455("4.1", `“If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value "websocket", the client MUST _Fail the WebSocket Connection_.”`)
+	ruleConnection    = rfc6455("4.1", `“If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade", the client MUST _Fail the WebSocket Connection_.”`)
+	ruleNoExtension   = rfc6455("4.1", "“If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of an extension that was not present in the client's handshake (the server has indicated an extension not requested by the client), the client MUST _Fail the WebSocket Connection_.”")
+	ruleNoProtocol    = rfc6455("4.1", "“If the response includes a |Sec-WebSocket-Protocol| header field and this header field indicates the use of a subprotocol that was not present in the client's handshake (the server has indicated a subprotocol not requested by the client), the client MUST _Fail the WebSocket Connection_.”")
+	ruleStatus        = rfc6455("4.1", "“If the status code received from the server is not 101, the client handles the response per HTTP [RFC2616] procedures.”")
 )
 
 func clientHandshakeCases() []Case {
@@ -181,7 +181,7 @@ func takenAnswers() []Case {
 }
 
 func ruleClientHTTP() Rule {
-	return rfc6455("4.1", "The client MUST validate the server's response: status 101, |Upgrade|, |Connection| and |Sec-WebSocket-Accept|; field names and these values are case-insensitive, other fields mean nothing to it.")
+	return rfc6455("4.1", "“The client MUST validate the server's response as follows”: status 101, |Upgrade|, |Connection| and |Sec-WebSocket-Accept|; field names and these values are case-insensitive, other fields mean nothing to it.")
 }
 
 func refusedAnswers() []Case {
@@ -268,14 +268,14 @@ func deliveredAnswers() []Case {
 
 func oversizedAnswer() Case {
 	return Case{
-		ID: "oversized", Title: "an answer with a field of 4 MiB", Rule: rfc6455("10.4", "Implementations that have implementation- and/or platform-specific limitations MUST protect themselves against exceeding those limits; where a header becomes too long is theirs to say."),
+		ID: "oversized", Title: "an answer with a field of 4 MiB", Rule: rfc6455("10.4", "The limits of 10.4 are about frames and messages; where a header becomes too long is for the implementation to say."),
 		steps: plan(answers(with("X-Oversized", strings.Repeat("a", 4<<20))), leftOpen(givesUp())),
 	}
 }
 
 func interimAnswer() Case {
 	return Case{
-		ID: "interim", Title: "an interim answer (103) before the 101", Rule: Rule{"RFC 9110", "15.2", "A client MUST be able to parse one or more 1xx responses received prior to a final response, even if the client does not expect one. A user agent MAY ignore unexpected 1xx responses."},
+		ID: "interim", Title: "an interim answer (103) before the 101", Rule: Rule{"RFC 9110", "15.2", "“A client MUST be able to parse one or more 1xx responses received prior to a final response, even if the client does not expect one. A user agent MAY ignore unexpected 1xx responses.”"},
 		steps: plan(Step{Text: "send an interim answer", run: func(s *session) *finding {
 			s.write([]byte("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"))
 			return nil

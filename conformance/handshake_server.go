@@ -7,19 +7,19 @@ import (
 )
 
 var (
-	ruleRequest      = rfc6455("4.2.1", "If the server, while reading the handshake, finds that the client did not send a handshake that matches the description below, the server MUST stop processing the client's handshake and return an HTTP response with an appropriate error code (such as 400 Bad Request).")
-	ruleVersion      = rfc6455("4.2.2", "If this version does not match a version understood by the server, the server MUST abort the WebSocket handshake and instead send an appropriate HTTP error code (such as 426 Upgrade Required) and a |Sec-WebSocket-Version| header field indicating the version(s) the server is capable of understanding.")
-	ruleAnswer       = rfc6455("4.2.2", "A Status-Line with a 101 response code as per RFC 2616; an |Upgrade| header field with value \"websocket\"; a |Connection| header field with value \"Upgrade\"; a |Sec-WebSocket-Accept| header field.")
-	ruleCaseless     = rfc6455("4.2.1", "An |Upgrade| header field containing the value \"websocket\", treated as an ASCII case-insensitive value; a |Connection| header field that includes the token \"Upgrade\", treated as an ASCII case-insensitive value.")
-	ruleUnknownField = rfc6455("4.2.1", "Unknown header fields are ignored, as per RFC 2616.")
-	ruleKey          = rfc6455("4.2.1", "A |Sec-WebSocket-Key| header field with a base64-encoded value that, when decoded, is 16 bytes in length.")
-	ruleKeyOnce      = rfc6455("11.3.1", "The |Sec-WebSocket-Key| header field MUST NOT appear more than once in an HTTP request.")
-	ruleVersionOnce  = rfc6455("11.3.5", "The |Sec-WebSocket-Version| header field MUST NOT appear more than once in an HTTP request.")
-	ruleOfferedOnly  = rfc6455("4.2.2", "The value chosen MUST be derived from the client's handshake, specifically by selecting one of the values from the |Sec-WebSocket-Protocol| field that the server is willing to use for this connection. If the client's handshake did not contain such a header field or if the server does not agree to any of the client's requested subprotocols, the only acceptable value is null.")
-	ruleExtensions   = rfc6455("9.1", "The server MUST NOT accept an extension that the client did not offer; extensions that it does not support are left out of the answer.")
-	ruleGrammar      = rfc6455("9.1", "If a value is received by either the client or the server during negotiation that does not conform to the ABNF below, the recipient of such malformed data MUST immediately _Fail the WebSocket Connection_.")
+	ruleRequest      = rfc6455("4.2.1", "“If the server, while reading the handshake, finds that the client did not send a handshake that matches the description below (note that as per [RFC2616], the order of the header fields is not important), including but not limited to any violations of the ABNF grammar specified for the components of the handshake, the server MUST stop processing the client's handshake and return an HTTP response with an appropriate error code (such as 400 Bad Request).”")
+	ruleVersion      = rfc6455("4.2.2", "“If this version does not match a version understood by the server, the server MUST abort the WebSocket handshake described in this section and instead send an appropriate HTTP error code (such as 426 Upgrade Required) and a |Sec-WebSocket-Version| header field indicating the version(s) the server is capable of understanding.”")
+	ruleAnswer       = rfc6455("4.2.2", `“A Status-Line with a 101 response code as per RFC 2616 [RFC2616].” “An |Upgrade| header field with value "websocket" as per RFC 2616 [RFC2616].” “A |Connection| header field with value "Upgrade".” “A |Sec-WebSocket-Accept| header field.”`)
+	ruleCaseless     = rfc6455("4.2.1", `“An |Upgrade| header field containing the value "websocket", treated as an ASCII case-insensitive value.” “A |Connection| header field that includes the token "Upgrade", treated as an ASCII case-insensitive value.”`)
+	ruleUnknownField = rfc6455("4.2.1", "“Unknown header fields are ignored, as per [RFC2616].”")
+	ruleKey          = rfc6455("4.2.1", "“A |Sec-WebSocket-Key| header field with a base64-encoded (see Section 4 of [RFC4648]) value that, when decoded, is 16 bytes in length.”")
+	ruleKeyOnce      = rfc6455("11.3.1", "“The |Sec-WebSocket-Key| header field MUST NOT appear more than once in an HTTP request.”")
+	ruleVersionOnce  = rfc6455("11.3.5", "“the |Sec-WebSocket-Version| header field MUST NOT appear more than once in an HTTP request.”")
+	ruleOfferedOnly  = rfc6455("4.2.2", "“The value chosen MUST be derived from the client's handshake, specifically by selecting one of the values from the |Sec-WebSocket-Protocol| field that the server is willing to use for this connection (if any). If the client's handshake did not contain such a header field or if the server does not agree to any of the client's requested subprotocols, the only acceptable value is null.”")
+	ruleExtensions   = rfc6455("4.2.2", "“Extensions not listed by the client MUST NOT be listed.”")
+	ruleGrammar      = rfc6455("9.1", "“If a value is received by either the client or the server during negotiation that does not conform to the ABNF below, the recipient of such malformed data MUST immediately _Fail the WebSocket Connection_.”")
 	ruleHTTP         = Rule{"RFC 9112", "3 and 5", "A recipient of a message that does not match the grammar answers with 400 and ends the connection; a sender generates no whitespace between a field name and the colon."}
-	ruleHost         = Rule{"RFC 9112", "3.2", "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field and to any request message that contains more than one Host header field line or a Host header field with an invalid field value."}
+	ruleHost         = Rule{"RFC 9112", "3.2", "“A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field and to any request message that contains more than one Host header field line or a Host header field with an invalid field value.”"}
 )
 
 func serverHandshakeCases() []Case {
@@ -205,7 +205,7 @@ func refusedRequests() []Case {
 }
 
 func ruleMethod() Rule {
-	return rfc6455("4.1", "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1.")
+	return rfc6455("4.1", "“The method of the request MUST be GET, and the HTTP version MUST be at least 1.1.”")
 }
 
 func versionRequests() []Case {
@@ -219,7 +219,7 @@ func versionRequests() []Case {
 	return append(cases,
 		row("empty", "an empty Sec-WebSocket-Version", ruleVersion, with("Sec-WebSocket-Version", "")),
 		row("twice", "Sec-WebSocket-Version 12 and 13 in two fields", ruleVersionOnce, with("Sec-WebSocket-Version", "12"), adding("Sec-WebSocket-Version", "13")),
-		Case{ID: "version.missing", Title: "no Sec-WebSocket-Version", Rule: rfc6455("4.2.1", "A |Sec-WebSocket-Version| header field, with a value of 13."), steps: plan(asks(without("Sec-WebSocket-Version")), refuses(withStatus))},
+		Case{ID: "version.missing", Title: "no Sec-WebSocket-Version", Rule: rfc6455("4.2.1", "“A |Sec-WebSocket-Version| header field, with a value of 13.”"), steps: plan(asks(without("Sec-WebSocket-Version")), refuses(withStatus))},
 	)
 }
 
@@ -342,7 +342,7 @@ func malformedRequests() []Case {
 func injectionCase(id, where string, change edit) Case {
 	return Case{
 		ID: "malformed.injection." + id, Title: "a percent-encoded CR LF in " + where + " reaches no header",
-		Rule: Rule{"RFC 9110", "5.5", "Field values containing CR, LF, or NUL characters are invalid and dangerous."},
+		Rule: Rule{"RFC 9110", "5.5", "“Field values containing CR, LF, or NUL characters are invalid and dangerous, due to the varying ways that implementations might parse and interpret those characters”"},
 		steps: plan(asks(change), Step{Text: "expect no field X-Injected in the answer", kind: expectation, run: func(s *session) *finding {
 			if f := s.readResponse(); f != nil {
 				return f
@@ -369,7 +369,7 @@ func deliveredRequests() []Case {
 			}}, accepts()),
 		})
 	}
-	rule := rfc6455("4.1", "Once the client's opening handshake has been sent, the client MUST wait for a response from the server before sending any further data. A server that has read more than the handshake keeps it all the same: a stream has no borders.")
+	rule := rfc6455("4.1", "“Once the client's opening handshake has been sent, the client MUST wait for a response from the server before sending any further data.” A server that has read more than the handshake keeps it all the same: a stream has no borders.")
 	for _, n := range []int{1, 2, 50} {
 		cases = append(cases, Case{
 			ID: fmt.Sprintf("delivery.pipelined.%d", n), Title: fmt.Sprintf("%d messages in one write with the request", n), Rule: rule,

@@ -16,10 +16,10 @@ import (
 // them does not implement this group.
 var (
 	ruleHixie75      = Rule{"draft-hixie-thewebsocketprotocol-75", "4 and 5", "The server answers with 101 Web Socket Protocol Handshake, WebSocket-Origin and WebSocket-Location; text is sent as 0x00, UTF-8, 0xFF."}
-	ruleHixie76      = Rule{"draft-hixie-thewebsocketprotocol-76", "5.2", "Let the challenge be the concatenation of number_1, expressed as a big-endian 32 bit integer, number_2 likewise, and the eight bytes in the order they were sent. The answer is its MD5."}
-	ruleHixieKeys    = Rule{"draft-hixie-thewebsocketprotocol-76", "5.2", "If either spaces_1 or spaces_2 is zero, then abort the WebSocket connection. If key-number_1 is not an integral multiple of spaces_1, or key-number_2 is not an integral multiple of spaces_2, then abort the WebSocket connection."}
-	ruleHixieClose   = Rule{"draft-hixie-thewebsocketprotocol-76", "5.3", "If type is 0xFF and length is 0: the client terminated. Send a 0xFF byte and a 0x00 byte if that has not been done, and close."}
-	ruleHixieDiscard = Rule{"draft-hixie-thewebsocketprotocol-76", "5.3", "If the high-order bit of the frame type byte is set, read a length, and that many bytes, and discard them."}
+	ruleHixie76      = Rule{"draft-hixie-thewebsocketprotocol-76", "5.2", "The challenge is each key's number, divided by its spaces, as a big-endian 32-bit integer, and the eight bytes that follow the request. The answer is its MD5."}
+	ruleHixieKeys    = Rule{"draft-hixie-thewebsocketprotocol-76", "5.2", "“If either /spaces_1/ or /spaces_2/ is zero, then abort the WebSocket connection.” “If /key-number_1/ is not an integral multiple of /spaces_1/, then abort the WebSocket connection.” The same holds for the second key."}
+	ruleHixieClose   = Rule{"draft-hixie-thewebsocketprotocol-76", "5.3", "A frame of type 0xFF and length 0 ends the connection; the answer is 0xFF 0x00, if that was not sent before."}
+	ruleHixieDiscard = Rule{"draft-hixie-thewebsocketprotocol-76", "5.3", "After a frame type with the high-order bit set comes a length, and that many bytes, which are discarded."}
 )
 
 // hixie is a handshake of one of the two drafts.
@@ -222,7 +222,7 @@ func hixieSends(chunk int, texts ...string) Step {
 
 func hixieEchoes(want string) Step {
 	return Step{Text: "expect the echo " + bytesInBrief([]byte(want)), kind: expectation, run: func(s *session) *finding {
-		b, err := s.reader.ReadBytes(0xff)
+		b, err := readUntil(s.reader, 0xff, len(want)+mostHead)
 		if err != nil {
 			return failure("the echo did not come: %v", err)
 		}

@@ -30,6 +30,7 @@ const (
 	connectionWindow = 16 << 20 // on all streams together
 	defaultWindow    = 65535    // RFC 9113, 6.9.2
 	stuckWrite       = 20 * time.Second
+	mostStreams      = 100
 )
 
 var errNoExtendedConnect = errors.New("the server does not offer extended CONNECT (RFC 8441, 3: SETTINGS_ENABLE_CONNECT_PROTOCOL)")
@@ -85,6 +86,8 @@ func newHTTP2Conn(network net.Conn, peer Role, accept func(*http2Stream)) *http2
 		window: defaultWindow, initial: defaultWindow, frame: 16 << 10,
 	}
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	c.framer.MaxHeaderListSize = mostHead
+	c.framer.SetMaxReadFrameSize(16 << 10)
 	c.encoder = hpack.NewEncoder(&c.block)
 	c.changed = sync.NewCond(&c.mu)
 	return c
@@ -94,7 +97,8 @@ func newHTTP2Conn(network net.Conn, peer Role, accept func(*http2Stream)) *http2
 func (c *http2Conn) greet() error {
 	settings := []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: streamWindow}}
 	if c.peer == Client {
-		settings = append(settings, http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
+		settings = append(settings, http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1},
+			http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: mostStreams})
 	}
 	return c.write(func() error {
 		if c.peer == Server {
@@ -133,6 +137,7 @@ func (c *http2Conn) read() {
 		}
 		if err != nil {
 			c.fail(err)
+			c.network.Close()
 			return
 		}
 	}
@@ -156,7 +161,7 @@ func (c *http2Conn) handle(f http2.Frame) error {
 		}
 		c.changed.Broadcast()
 	case *http2.MetaHeadersFrame:
-		c.gotHead(f)
+		return c.gotHead(f)
 	case *http2.DataFrame:
 		return c.gotData(f)
 	case *http2.RSTStreamFrame:
@@ -197,10 +202,14 @@ func (c *http2Conn) gotSettings(f *http2.SettingsFrame) error {
 	return c.write(c.framer.WriteSettingsAck)
 }
 
-func (c *http2Conn) gotHead(f *http2.MetaHeadersFrame) {
+func (c *http2Conn) gotHead(f *http2.MetaHeadersFrame) error {
 	c.mu.Lock()
 	s := c.streams[f.StreamID]
 	fresh := s == nil && c.accept != nil
+	if fresh && len(c.streams) >= mostStreams {
+		defer c.mu.Unlock()
+		return errors.New("the peer opened more streams than it may")
+	}
 	if fresh {
 		s = c.newStream(f.StreamID)
 	}
@@ -213,6 +222,7 @@ func (c *http2Conn) gotHead(f *http2.MetaHeadersFrame) {
 	if fresh {
 		c.accept(s)
 	}
+	return nil
 }
 
 // headOf writes a head as those of HTTP/1.1 are written.
@@ -231,6 +241,10 @@ func (c *http2Conn) gotData(f *http2.DataFrame) error {
 	c.mu.Lock()
 	s := c.streams[f.StreamID]
 	lost := int(f.Length)
+	if s != nil && len(s.in)+len(f.Data()) > streamWindow {
+		defer c.mu.Unlock()
+		return errors.New("the peer sent more than the stream's window")
+	}
 	if s != nil {
 		s.in = append(s.in, f.Data()...)
 		s.ended = s.ended || f.StreamEnded()

@@ -16,12 +16,14 @@ type inflater struct {
 	window  int    // the agreed window in bytes
 	fresh   string // not empty: each message begins with an empty window
 	history []byte
-	blocks  int // of the last message
+	blocks  int   // of the last message
+	most    int64 // bytes that the message may have
 }
 
 // message inflates one message as it stands on the wire, without the tail that
 // RFC 7692, 7.2.1 removes.
-func (i *inflater) message(compressed []byte) ([]byte, error) {
+func (i *inflater) message(compressed []byte, most int64) ([]byte, error) {
+	i.most = most
 	if i.fresh != "" {
 		i.history = nil
 	}
@@ -92,8 +94,8 @@ func (i *inflater) coded(in *bitReader, out []byte, start int, literals, distanc
 			if back > i.window {
 				return out, fmt.Errorf("it refers %d bytes back, and the agreed window has %d", back, i.window)
 			}
-			if len(out)-start > mostPayload {
-				return out, errors.New("it is longer than anything the suite sends")
+			if int64(len(out)-start) > i.most {
+				return out, errors.New("it is longer than any case asks for")
 			}
 			for ; length > 0; length-- {
 				out = append(out, out[len(out)-back])

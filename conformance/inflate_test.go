@@ -56,7 +56,7 @@ func TestInflateAgainstStandardLibrary(t *testing.T) {
 			if err := w.Flush(); err != nil {
 				t.Fatal(err)
 			}
-			got, err := in.message(bytes.TrimSuffix(wire.Bytes(), []byte{0, 0, 0xff, 0xff}))
+			got, err := in.message(bytes.TrimSuffix(wire.Bytes(), []byte{0, 0, 0xff, 0xff}), mostHeld(Heavy))
 			if err != nil || !bytes.Equal(got, s) {
 				t.Fatalf("level %d, sample %d: %d bytes, %v; want %d", level, n, len(got), err, len(s))
 			}
@@ -69,7 +69,7 @@ func TestInflateSeesTheWindow(t *testing.T) {
 		d := deflater{window: 1 << (bits + 1)}
 		in := inflater{window: 1 << bits}
 		far := []byte(noise(1<<bits + 100))
-		_, err := in.message(d.message(append(far, far...)))
+		_, err := in.message(d.message(append(far, far...)), mostHeld(Heavy))
 		want := fmt.Sprintf("and the agreed window has %d", 1<<bits)
 		if err == nil || !bytes.Contains([]byte(err.Error()), []byte(want)) {
 			t.Errorf("%d bits: got %v, want an error that says %q", bits, err, want)
@@ -82,7 +82,7 @@ func FuzzInflate(f *testing.F) {
 		f.Add((&deflater{window: 512}).message(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := (&inflater{window: 32768}).message(b)
+		got, err := (&inflater{window: 32768}).message(b, mostHeld(Heavy))
 		want, wantErr := io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(b),
 			bytes.NewReader([]byte{0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff}))))
 		// compress/flate stops at a block with BFINAL; the suite goes on.

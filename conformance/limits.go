@@ -6,8 +6,8 @@ import (
 )
 
 var (
-	ruleAnySize = rfc6455("5.2", "127: the following 8 bytes interpreted as a 64-bit unsigned integer are the payload length; a peer may limit what it takes (10.4) and says so with 1009 (7.4.1).")
-	ruleRounds  = rfc6455("5.6", "Data frames carry application-layer and/or extension-layer data: every message arrives once, whole and in order.")
+	ruleAnySize = rfc6455("5.2", "“If 127, the following 8 bytes interpreted as a 64-bit unsigned integer (the most significant bit MUST be 0) are the payload length.” A peer may limit what it takes (10.4) and says so with 1009 (7.4.1).")
+	ruleRounds  = rfc6455("5.6", "“Data frames carry application-layer and/or extension-layer data.” Every message arrives once, whole and in order.")
 )
 
 func limitsCases() []Case {

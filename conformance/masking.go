@@ -3,10 +3,10 @@ package conformance
 import "fmt"
 
 var (
-	ruleClientMasks  = rfc6455("5.1", "The server MUST close the connection upon receiving a frame that is not masked. In this case, a server MAY send a Close frame with a status code of 1002 (protocol error).")
-	ruleServerNoMask = rfc6455("5.1", "A client MUST close a connection if it detects a masked frame. In this case, it MAY use the status code 1002 (protocol error).")
-	ruleTransform    = rfc6455("5.3", "Octet i of the transformed data (\"transformed-octet-i\") is the XOR of octet i of the original data (\"original-octet-i\") with octet at index i modulo 4 of the masking key.")
-	ruleFreshKey     = rfc6455("5.3", "The masking key is a 32-bit value chosen at random by the client. When preparing a masked frame, the client MUST pick a fresh masking key from the set of allowed 32-bit values.")
+	ruleClientMasks  = rfc6455("5.1", "“The server MUST close the connection upon receiving a frame that is not masked. In this case, a server MAY send a Close frame with a status code of 1002 (protocol error) as defined in Section 7.4.1.”")
+	ruleServerNoMask = rfc6455("5.1", "“A client MUST close a connection if it detects a masked frame. In this case, it MAY use the status code 1002 (protocol error) as defined in Section 7.4.1.”")
+	ruleTransform    = rfc6455("5.3", `“Octet i of the transformed data ("transformed-octet-i") is the XOR of octet i of the original data ("original-octet-i") with octet at index i modulo 4 of the masking key ("masking-key-octet-j")”`)
+	ruleFreshKey     = rfc6455("5.3", "“The masking key is a 32-bit value chosen at random by the client. When preparing a masked frame, the client MUST pick a fresh masking key from the set of allowed 32-bit values.”")
 )
 
 func maskingCases() []Case {

@@ -154,10 +154,12 @@ func readHead(r *bufio.Reader) (*message, error) {
 	var m message
 	total := 0
 	for {
-		l, err := r.ReadString('\n')
-		if total += len(l); total > mostHead {
+		line, err := readUntil(r, '\n', mostHead-total)
+		if err == errEndless {
 			return nil, errors.New("the head is longer than 64 KiB")
 		}
+		l := string(line)
+		total += len(l)
 		if err != nil {
 			return nil, unexpectedEndOfHead(err, total)
 		}
@@ -171,6 +173,24 @@ func readHead(r *bufio.Reader) (*message, error) {
 			return nil, fmt.Errorf("a header line has no colon: %q", l)
 		default:
 			m.fields = append(m.fields, field{name, strings.TrimSpace(value)})
+		}
+	}
+}
+
+var errEndless = errors.New("no end came in time")
+
+// readUntil reads to the delimiter, at most so many bytes: one that never comes
+// must not make the suite hold all that does.
+func readUntil(r *bufio.Reader, delimiter byte, most int) ([]byte, error) {
+	var b []byte
+	for {
+		part, err := r.ReadSlice(delimiter)
+		b = append(b, part...)
+		switch {
+		case len(b) > most:
+			return b, errEndless
+		case err != bufio.ErrBufferFull:
+			return b, err
 		}
 	}
 }

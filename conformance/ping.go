@@ -6,10 +6,10 @@ import (
 )
 
 var (
-	rulePong        = rfc6455("5.5.3", "A Pong frame sent in response to a Ping frame must have identical \"Application data\" as found in the message body of the Ping frame being replied to.")
-	rulePing        = rfc6455("5.5.2", "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame.")
-	ruleUnsolicited = rfc6455("5.5.3", "A Pong frame MAY be sent unsolicited. This serves as a unidirectional heartbeat. A response to an unsolicited Pong frame is not expected.")
-	ruleControl     = rfc6455("5.5", "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented.")
+	rulePong        = rfc6455("5.5.3", `“A Pong frame sent in response to a Ping frame must have identical "Application data" as found in the message body of the Ping frame being replied to.”`)
+	rulePing        = rfc6455("5.5.2", "“Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame.”")
+	ruleUnsolicited = rfc6455("5.5.3", "“A Pong frame MAY be sent unsolicited. This serves as a unidirectional heartbeat. A response to an unsolicited Pong frame is not expected.”")
+	ruleControl     = rfc6455("5.5", "“All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented.”")
 )
 
 func pingCases() []Case {

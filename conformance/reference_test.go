@@ -263,7 +263,7 @@ func (r *reference) agree(a agreement) {
 // loop reads frames until the connection ends.
 func (r *reference) loop() {
 	for !r.closed {
-		f, err := readFrame(r.in)
+		f, err := readFrame(r.in, mostHeld(Heavy))
 		if errors.Is(err, errTooLong) {
 			r.fail(1009)
 		}
@@ -292,7 +292,7 @@ func (r *reference) loop() {
 	}
 	if r.fault == "echoes-after-close" {
 		for {
-			f, err := readFrame(r.in)
+			f, err := readFrame(r.in, mostHeld(Heavy))
 			if err != nil {
 				return
 			}
@@ -359,7 +359,7 @@ func (r *reference) data(f received) int {
 	payload := r.buffer
 	r.buffer = nil
 	if r.zipped != 0 && r.zip != nil {
-		plain, err := r.inflate.message(payload)
+		plain, err := r.inflate.message(payload, mostHeld(Heavy))
 		if err != nil && strings.Contains(err.Error(), "longer") {
 			return 1009
 		}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Result is what one case found out about one peer.
@@ -69,11 +71,11 @@ func (r Report) Summary(w io.Writer) error {
 			if result.Verdict == Pass || result.Verdict == NotApplicable {
 				continue
 			}
-			if _, err := fmt.Fprintf(w, "%-14s %s: %s\n", result.Verdict, result.ID, result.Reason); err != nil {
+			if _, err := fmt.Fprintf(w, "%-14s %s: %s\n", result.Verdict, result.ID, printable(result.Reason)); err != nil {
 				return err
 			}
 		}
-		line := fmt.Sprintf("%s (%s): %d cases in %v:", a.Name, a.Role, len(a.Results), a.Elapsed.Round(10*time.Millisecond))
+		line := fmt.Sprintf("%s (%s): %d cases in %v:", printable(a.Name), a.Role, len(a.Results), a.Elapsed.Round(10*time.Millisecond))
 		for _, v := range Verdicts() {
 			if n := a.Count()[v]; n > 0 {
 				line += fmt.Sprintf(" %d %s,", n, v)
@@ -84,6 +86,16 @@ func (r Report) Summary(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// printable keeps what a peer said from moving a terminal's cursor, and more.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
 }
 
 // WriteJSON writes the report for programs, and for [ReadJSON].

@@ -3,8 +3,8 @@ package conformance
 import "fmt"
 
 var (
-	ruleReservedBits   = rfc6455("5.2", "RSV1, RSV2, RSV3: MUST be 0 unless an extension is negotiated that defines meanings for non-zero values. If a nonzero value is received and none of the negotiated extensions defines the meaning of such a nonzero value, the receiving endpoint MUST _Fail the WebSocket Connection_.")
-	ruleReservedOpcode = rfc6455("5.2", "Opcode: Defines the interpretation of the \"Payload data\". If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_.")
+	ruleReservedBits   = rfc6455("5.2", "RSV1, RSV2, RSV3: “MUST be 0 unless an extension is negotiated that defines meanings for non-zero values. If a nonzero value is received and none of the negotiated extensions defines the meaning of such a nonzero value, the receiving endpoint MUST _Fail the WebSocket Connection_.”")
+	ruleReservedOpcode = rfc6455("5.2", `Opcode: “Defines the interpretation of the "Payload data". If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_.”`)
 )
 
 func reservedCases() []Case {

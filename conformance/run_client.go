@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -38,6 +39,13 @@ type ClientSuite struct {
 	idle   *sync.Cond // signalled when a case ends
 	agents []*clientAgent
 }
+
+// The bounds of what clients can make the suite keep: an agent beyond them is
+// refused.
+const (
+	mostAgents    = 256
+	mostAgentName = 256 // bytes
+)
 
 // clientAgent is one client by the name it gave.
 type clientAgent struct {
@@ -153,10 +161,12 @@ func (c *ClientSuite) route(ctx context.Context, s *session, u *url.URL) {
 		number = 0
 	}
 	switch {
-	case isStream(u.Path):
-		c.routeStream(ctx, s, u, agent, number-1)
 	case u.Path == "/getCaseCount":
 		c.tell(s, strconv.Itoa(len(c.cases)))
+	case !c.admits(agent):
+		c.refuse(s)
+	case isStream(u.Path):
+		c.routeStream(ctx, s, u, agent, number-1)
 	case u.Path == "/updateReports":
 		c.awaitIdle(agent)
 		c.tell(s, "")
@@ -247,12 +257,25 @@ func (c *ClientSuite) record(agent string, i int, r Result) {
 	}
 }
 
+// admits reports whether the agent is known, or may become so. Some more may
+// when they come at once.
+func (c *ClientSuite) admits(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(name) <= mostAgentName && (len(c.agents) < mostAgents || c.index(orClient(name)) >= 0)
+}
+
+// orClient names the agent that gave no name.
+func orClient(name string) string { return cmp.Or(name, "client") }
+
+func (c *ClientSuite) index(name string) int {
+	return slices.IndexFunc(c.agents, func(a *clientAgent) bool { return a.name == name })
+}
+
 // agent returns the agent of that name. The lock is held.
 func (c *ClientSuite) agent(name string) *clientAgent {
-	if name == "" {
-		name = "client"
-	}
-	i := slices.IndexFunc(c.agents, func(a *clientAgent) bool { return a.name == name })
+	name = orClient(name)
+	i := c.index(name)
 	if i < 0 {
 		i = len(c.agents)
 		c.agents = append(c.agents, &clientAgent{

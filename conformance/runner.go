@@ -75,13 +75,13 @@ func newSession(role Role, conn net.Conn, o Options) *session {
 	stream, _ := conn.(*http2Stream)
 	return &session{
 		ctx: context.Background(), role: role, conn: recorded, stream: stream, log: log, times: o.Timeouts,
-		reader: bufio.NewReaderSize(recorded, 32<<10), random: o.random("control"),
+		reader: bufio.NewReaderSize(recorded, 32<<10), random: o.random("control"), most: mostHeld(Light),
 	}
 }
 
 // begin gives the session to a case, for as long as the context lasts.
 func (s *session) begin(ctx context.Context, c Case, o Options) {
-	s.ctx, s.random = ctx, o.random(c.ID)
+	s.ctx, s.random, s.most = ctx, o.random(c.ID), mostHeld(c.Load)
 	if o.Short == BriefRun {
 		s.short = "short"
 	}

@@ -60,7 +60,7 @@ func TestThisLibraryAsServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			url := "ws" + strings.TrimPrefix(server.URL, "http") + "/"
-			agent, err := conformance.TestServer(t.Context(), "websocket "+name, url, cases, conformance.Options{Short: runLength()})
+			agent, err := conformance.TestServer(t.Context(), "websocket "+name, url, cases, conformance.Options{Short: runLength(), Timeouts: patient})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,6 +88,9 @@ func TestThisLibraryAsClient(t *testing.T) {
 		})
 	}
 }
+
+// patient keeps a machine that is busy with other things from turning a case red.
+var patient = conformance.Timeouts{Light: 2 * time.Minute, Heavy: 3 * time.Minute, Reply: 30 * time.Second}
 
 func runLength() conformance.ShortRun {
 	if testing.Short() {
@@ -120,7 +123,7 @@ func serveSuite(t *testing.T, cases []conformance.Case) (*conformance.ClientSuit
 	if err != nil {
 		t.Fatal(err)
 	}
-	suite := conformance.NewClientSuite(cases, conformance.Options{Short: runLength()}, nil)
+	suite := conformance.NewClientSuite(cases, conformance.Options{Short: runLength(), Timeouts: patient}, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- suite.Serve(ctx, ln) }()

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,6 +60,8 @@ type session struct {
 	zip      *agreement
 	deflater *deflater
 
+	most     int64        // that may be held, in bytes
+	held     atomic.Int64 // bytes that came and that no step has taken
 	events   chan event
 	reading  chan struct{}
 	messages []event
@@ -105,13 +108,21 @@ func (s *session) startFrames() {
 func (s *session) readFrames(a *assembler) {
 	defer close(s.reading)
 	for {
-		f, err := readFrame(s.reader)
+		f, err := readFrame(s.reader, s.most-s.held.Load())
 		if err != nil {
 			s.deliver(event{kind: gotEnd, err: err})
 			return
 		}
 		s.log.remark("the peer sent %v", f)
+		s.held.Add(int64(len(f.payload)) + frameCost)
+		a.room = s.most - s.held.Load()
 		e, broken := a.accept(f)
+		if e.compressed != "" {
+			s.held.Add(int64(len(e.payload)))
+		}
+		if s.held.Load() > s.most {
+			broken = "the peer sent more than any case asks for"
+		}
 		if broken != "" {
 			e = event{kind: gotViolation, rule: broken}
 		}

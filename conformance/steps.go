@@ -62,6 +62,7 @@ func (s *session) expectMessage(opcode byte, payload []byte) *finding {
 	}
 	got := s.messages[0]
 	s.messages = s.messages[1:]
+	s.held.Add(-int64(got.cost))
 	if got.opcode != opcode {
 		return failure("the echo of a %s message came as %s", opcodeName(opcode), opcodeName(got.opcode))
 	}
@@ -311,7 +312,7 @@ func (s *session) finish() *finding {
 	if s.closing == "" {
 		s.send(0, closing(1000, ""))
 	}
-	late := s.watch(s.times.Reply/4, s.over)
+	late := s.watch(s.times.Reply/2, s.over)
 	switch {
 	case s.wrong != nil:
 		return failure("%s", s.wrong.rule)

@@ -6,9 +6,9 @@ import (
 )
 
 var (
-	ruleUTF8     = rfc6455("8.1", "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_.")
-	ruleTextUTF8 = rfc6455("5.6", "The \"Payload data\" is text data encoded as UTF-8. Note that a particular text frame might include a partial UTF-8 sequence; however, the whole message MUST contain valid UTF-8.")
-	ruleAnyBytes = rfc6455("5.6", "The \"Payload data\" is arbitrary binary data whose interpretation is solely up to the application layer.")
+	ruleUTF8     = rfc6455("8.1", "“When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_.”")
+	ruleTextUTF8 = rfc6455("5.6", `“The "Payload data" is text data encoded as UTF-8. Note that a particular text frame might include a partial UTF-8 sequence; however, the whole message MUST contain valid UTF-8.”`)
+	ruleAnyBytes = rfc6455("5.6", `“The "Payload data" is arbitrary binary data whose interpretation is solely up to the application layer.”`)
 )
 
 // sequence is a string of bytes that is UTF-8, or is not.

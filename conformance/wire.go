@@ -218,15 +218,25 @@ func (f received) String() string {
 	return s
 }
 
-// mostPayload bounds what the suite takes from a peer in one frame or message:
-// above the largest message that it ever sends.
-const mostPayload = 64 << 20
+// mostHeld bounds what a peer can make the suite hold in one case: what it has
+// sent and no step has taken yet, in bytes as it came and as it was inflated, with
+// something for each frame. It is well above the largest message that the suite
+// sends in a case of that load.
+func mostHeld(load Load) int64 {
+	if load == Heavy {
+		return 96 << 20
+	}
+	return 16 << 20
+}
 
-var errTooLong = errors.New("the peer announced a payload longer than anything the suite sends")
+// frameCost is what a frame costs beside its bytes.
+const frameCost = 512
+
+var errTooLong = errors.New("the peer announced more than the suite is ready to hold")
 
 // readFrame reads one frame. It judges nothing except that the length is one
 // the suite is ready to hold: judging is the assembler's work.
-func readFrame(r *bufio.Reader) (received, error) {
+func readFrame(r *bufio.Reader, most int64) (received, error) {
 	var f received
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -241,7 +251,7 @@ func readFrame(r *bufio.Reader) (received, error) {
 		return f, unexpectedEnd(err)
 	}
 	f.minimal = minimalForm(length) == writtenForm(head[1]&0x7f)
-	if length > mostPayload {
+	if length > uint64(max(0, most)) {
 		return f, fmt.Errorf("%w: %d bytes", errTooLong, length)
 	}
 	if f.masked {

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 )
 
 const sectionConnect = "RFC 9110, section 9.3.6"
@@ -90,8 +89,10 @@ func (a *ConnectAnswer) Consume(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// A ProxyError is a tunnel refused by a proxy. Its text has nothing that was
-// sent or received but the status, so no credentials.
+// A ProxyError is a tunnel refused by a proxy. It has the fields of a
+// [ResponseError], but is not one: errors.As is to tell the answer of the proxy from
+// that of the server behind it. Its text has nothing that was sent or received but the
+// status, so no credentials.
 type ProxyError struct {
 	// Status is the HTTP status code, 0 where the answer was not HTTP.
 	Status int
@@ -111,14 +112,7 @@ type ProxyError struct {
 
 // Error gives reason, status, section and cause on one line.
 func (e *ProxyError) Error() string {
-	text := "negotiate: proxy: " + withSection(e.Reason, e.Section)
-	if e.Status != 0 {
-		text += ": status " + strconv.Itoa(e.Status)
-	}
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
-	}
-	return text
+	return answerText("proxy", e.Reason, e.Section, e.Status, e.Err)
 }
 
 // Unwrap returns the cause.

@@ -110,12 +110,17 @@ type ResponseError struct {
 
 // Error gives reason, status, section and cause on one line.
 func (e *ResponseError) Error() string {
-	text := "negotiate: handshake failed: " + withSection(e.Reason, e.Section)
-	if e.Status != 0 {
-		text += ": status " + strconv.Itoa(e.Status)
+	return answerText("handshake failed", e.Reason, e.Section, e.Status, e.Err)
+}
+
+// answerText puts an answer that is not the one wanted into words.
+func answerText(what, reason, section string, status int, cause error) string {
+	text := "negotiate: " + what + ": " + withSection(reason, section)
+	if status != 0 {
+		text += ": status " + strconv.Itoa(status)
 	}
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
+	if cause != nil {
+		text += ": " + cause.Error()
 	}
 	return text
 }

@@ -4,6 +4,7 @@ package negotiate
 // section 5.2).
 type Reserved uint8
 
+// The reserved bits.
 const (
 	RSV1 Reserved = 4
 	RSV2 Reserved = 2

@@ -130,6 +130,11 @@ func (p *Pipeline) Incoming(dst []byte, m Message, limit int64) (out []byte, tra
 // outgoing holds the session to the bits it owns.
 func (s *stage) outgoing(dst []byte, m Message) (out []byte, bits Reserved, transformed bool, err error) {
 	out, bits, transformed, err = s.session.Outgoing(dst, m)
+	return s.hold(dst, out, bits, transformed, err)
+}
+
+// hold passes on what a session returned for dst, if the bits are its own.
+func (s *stage) hold(dst, out []byte, bits Reserved, transformed bool, err error) ([]byte, Reserved, bool, error) {
 	switch {
 	case err != nil || !transformed:
 		return dst, 0, false, err

@@ -49,8 +49,9 @@ type ServerOptions struct {
 	Extensions []Extension
 
 	// AllowDrafts also speaks the protocols from before RFC 6455: hixie-75,
-	// hixie-76, hybi-7 and hybi-8. The first two have no frame that says where
-	// a message belongs to, so allow them only where such clients are left.
+	// hixie-76, hybi-7 and hybi-8. The first two have texts only and no pings, and
+	// hixie-75 no proof that the server has understood the handshake. Allow them
+	// only where such clients are left.
 	AllowDrafts bool
 
 	// TrustForwarded believes the headers by which a proxy tells that the

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ func TestReplayAndStall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stalled.Close()
+	stalled.(*net.TCPConn).SetReadBuffer(4 << 10)
 	io.WriteString(stalled, "GET / HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1\r\n\r\n")
 
 	dial := func(id string) *websocket.EventStream {
@@ -33,11 +35,13 @@ func TestReplayAndStall(t *testing.T) {
 		}
 		return es
 	}
+	// More than the buffers of a connection hold, so that the stalled one is felt.
+	large := strings.Repeat("x", 64<<10)
 	back := dial("2")
 	defer back.Close()
-	for id := 3; id <= 5000; id++ {
+	for id := 3; id <= 500; id++ {
 		if id > 5 {
-			h.publish("x")
+			h.publish(large)
 		}
 		if ev := <-back.Messages(); ev.ID != strconv.Itoa(id) || ev.Type != "tick" {
 			t.Fatalf("got %+v, want id %d", ev, id)

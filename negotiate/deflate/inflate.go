@@ -23,10 +23,21 @@ const (
 
 	// readSize is what a decompressor takes of a message at a time.
 	readSize = 2 << 10
+
+	// maxStreams is how many blocks marked as the last a message may have, beside one
+	// for each streamShare bytes of it. A sender that has no other way to flush makes
+	// one each time. But each begins a stream anew, with all of the window, and two
+	// bytes are enough for one: 64 MiB of them would take minutes.
+	maxStreams  = 128
+	streamShare = 1 << 10
 )
 
-// errRest is a message that ends within a block.
-var errRest = errors.New("deflate: message ends within a block (RFC 7692, section 7.2.2)")
+var (
+	// errRest is a message that ends within a block.
+	errRest = errors.New("deflate: message ends within a block (RFC 7692, section 7.2.2)")
+
+	errStreams = errors.New("deflate: too many blocks marked as the last (RFC 7692, section 7.2.3.4)")
+)
 
 // An inflater decompresses the messages of one direction.
 type inflater struct{ history history }
@@ -63,6 +74,7 @@ type decompressor struct {
 	source source
 	end    int // how much of the source is not the message's own
 	out    limited
+	joined []byte // history and message, where a stream begins within the message
 }
 
 // An inflateReader is what flate.NewReader returns.
@@ -100,7 +112,7 @@ func (c *decompressor) stop() {
 // were no mark (RFC 7692, section 7.2.3.4).
 func (c *decompressor) run(dict []byte) error {
 	window := dict
-	for {
+	for streams := maxStreams + len(c.source.data)/streamShare; streams > 0; streams-- {
 		before := len(c.out.bytes)
 		// There is no error: the reader is reset, not read.
 		_ = c.reader.Reset(c.buffer, window)
@@ -117,15 +129,19 @@ func (c *decompressor) run(dict []byte) error {
 			window = c.window(dict)
 		}
 	}
+	return errStreams
 }
 
 // window returns the last bytes of what was and is decompressed.
 func (c *decompressor) window(dict []byte) []byte {
 	made := c.out.bytes[c.out.base:]
-	if len(dict) == 0 || len(made) >= 1<<MaxWindowBits {
+	room := 1<<MaxWindowBits - len(made)
+	if len(dict) == 0 || room <= 0 {
 		return made
 	}
-	return append(dict[:len(dict):len(dict)], made...)
+	c.joined = append(c.joined[:0], dict[max(len(dict)-room, 0):]...)
+	c.joined = append(c.joined, made...)
+	return c.joined
 }
 
 // A source is a message and what is to be read after it.

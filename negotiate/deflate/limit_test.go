@@ -93,6 +93,57 @@ func TestLimitOverBlocksMarkedAsLast(t *testing.T) {
 	}
 }
 
+// A message may be of many streams, as from a sender that ends one to flush, but not of
+// hardly anything else: each costs the receiver the work of a message.
+func TestBlocksMarkedAsLastAreCapped(t *testing.T) {
+	unit := unhex(t, "4b 04 00") // "a", marked as the last
+	for _, test := range []struct {
+		name    string
+		streams int
+		between []byte
+		ok      bool
+	}{
+		{"as many as may be", maxStreams - 1, nil, true},
+		{"one more", maxStreams, nil, false},
+		{"a thousand", 1000, nil, false},
+		{"a thousand with a share of the message each", 1000, stored(streamShare), true},
+	} {
+		p, _ := agree(t, nil, nil)
+		echo(t, p.client, p.server, random(1000)) // there is history
+		data := append(bytes.Repeat(append(unit, test.between...), test.streams), 0)
+		out, _, err := p.server.Incoming(nil, compressed(data), 4<<20)
+		if (err == nil) != test.ok || !test.ok && !errors.Is(err, errStreams) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if test.ok && bytes.Count(out, []byte("a")) < test.streams {
+			t.Errorf("%s: %d bytes", test.name, len(out))
+		}
+	}
+}
+
+// stored is a block of n bytes as they are.
+func stored(n int) []byte {
+	return append([]byte{0, byte(n), byte(n >> 8), ^byte(n), ^byte(n >> 8)}, make([]byte, n)...)
+}
+
+// The window of a stream that begins within a message is the history and the message.
+func TestWindowOfALaterStream(t *testing.T) {
+	for _, size := range []int{0, 10, 1<<MaxWindowBits - 1, 1 << MaxWindowBits, 1<<MaxWindowBits + 1} {
+		c := newDecompressor()
+		dict, made := random(1<<MaxWindowBits), random(size)
+		c.out = limited{bytes: append([]byte("before"), made...), base: len("before")}
+		want := append(bytes.Clone(dict), made...)
+		want = want[len(want)-1<<MaxWindowBits:]
+		got := c.window(dict)
+		if !bytes.HasSuffix(got, want) {
+			t.Errorf("%d bytes of a message: the window is wrong", size)
+		}
+		if !bytes.Equal(c.window(nil), made) {
+			t.Errorf("%d bytes of a message, without history: the window is wrong", size)
+		}
+	}
+}
+
 // Other errors are not taken for a message over the limit.
 func TestOtherErrors(t *testing.T) {
 	p, _ := agree(t, nil, nil)

@@ -46,7 +46,8 @@ type Options struct {
 	// not be. An attacker who sees the sizes of encrypted messages and has some of
 	// his own bytes among their contents may guess at the rest; do not compress
 	// secrets with them (RFC 7692, section 8). It is called by the goroutine
-	// that sends, must not block, and must not change or keep m.Data.
+	// that sends, must not block, and must not change or keep m.Data. For a message
+	// that was prepared for many connections it is called for one of them.
 	Compress func(m negotiate.Message) bool
 
 	// ServerNoContextTakeover has the server compress each message on its own: it

@@ -14,6 +14,7 @@ type session struct {
 	extension *Extension
 	out       deflater
 	in        inflater
+	alike     any // the prepareKey, once it was asked for
 }
 
 func (e *Extension) session(own, peer direction) *session {
@@ -39,12 +40,7 @@ func incomingWindow(bits int) int {
 
 // Outgoing compresses m, unless it is small, unwanted or would not get smaller.
 func (s *session) Outgoing(dst []byte, m negotiate.Message) (out []byte, bits negotiate.Reserved, transformed bool, err error) {
-	// An empty message would be the byte 0x00 (RFC 7692, section 7.2.3.6): it is
-	// among those that would not get smaller.
-	if len(m.Data) == 0 || len(m.Data) < s.extension.threshold {
-		return dst, 0, false, nil
-	}
-	if compress := s.extension.options.Compress; compress != nil && !compress(m) {
+	if !s.extension.wants(m) {
 		return dst, 0, false, nil
 	}
 	out, err = s.out.deflate(dst, m.Data)
@@ -55,6 +51,16 @@ func (s *session) Outgoing(dst []byte, m negotiate.Message) (out []byte, bits ne
 	}
 	s.out.history.add(m.Data)
 	return out, negotiate.RSV1, true, nil
+}
+
+// wants reports whether m is to be compressed, if it gets smaller by that.
+func (e *Extension) wants(m negotiate.Message) bool {
+	// An empty message would be the byte 0x00 (RFC 7692, section 7.2.3.6): it is
+	// among those that would not get smaller.
+	if len(m.Data) == 0 || len(m.Data) < e.threshold {
+		return false
+	}
+	return e.options.Compress == nil || e.options.Compress(m)
 }
 
 // Incoming inflates m if its first frame has RSV1 (RFC 7692, section 6.2).

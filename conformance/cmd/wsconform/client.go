@@ -34,7 +34,10 @@ func testClients(ctx context.Context, s *settings) (int, error) {
 	s.options.Progress = line.show
 	waiting := &agentCount{left: s.agents, done: cancel}
 	var suite *conformance.ClientSuite
+	var writing sync.Mutex // agents may report at the same time, and the files are the same
 	suite = conformance.NewClientSuite(cases, s.options, func(agent string) {
+		writing.Lock()
+		defer writing.Unlock()
 		line.clear()
 		if err := s.write(suite.Report()); err != nil {
 			fmt.Fprintln(s.stderr, "wsconform:", err)
