@@ -528,7 +528,7 @@ func (c *Conn) settle(err error) CloseEvent {
 		return CloseEvent{Code: StatusNoStatusReceived, Clean: true}
 	}
 	if c.atEnd().cause == nil {
-		c.atEnd().cause = err
+		c.atEnd().cause = c.writeFailed(err) // on a stream, that ends the reading too
 		if err == io.EOF {
 			c.atEnd().cause = errUnexpected
 		}
