@@ -10,7 +10,7 @@ import (
 // restAfter is how long nothing has to come, once or twice over, before a connection
 // gives its reading goroutine back. To get another one then takes some 2 us, which is
 // nothing for one that is used as seldom; a goroutine that waits is 2.5 KB.
-const restAfter = 500 * time.Millisecond
+const restAfter = 200 * time.Millisecond
 
 // idleness notices that nothing comes. Its clock is the read deadline, which is there
 // already, as long as nobody has set it to end the connection.
