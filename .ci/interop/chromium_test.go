@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chanws/websocket/.ci/browser"
 )
@@ -193,15 +194,15 @@ func TestChromiumSSE(t *testing.T) {
 		}
 	}
 	server := start()
-	p := startBrowser(t).open(t, "http://"+address+"/")
-	p.wait(`document.getElementById("state").textContent === "open" && count >= 3`)
+	p := browser.Start(t).Open("http://" + address + "/")
+	p.Wait(`document.getElementById("state").textContent === "open" && count >= 3`)
 	stop(server)
-	p.wait(`document.getElementById("state").textContent === "connecting again"`)
-	p.eval(`window.before = count; window.seen = last`)
+	p.Wait(`document.getElementById("state").textContent === "connecting again"`)
+	p.Eval(`window.before = count; window.seen = last`)
 	server = start()
 	// Events went by while there was no server: they come as well.
-	p.wait(`document.getElementById("state").textContent === "open" && count >= before + 3`)
-	p.want(`missed === 0 && count - before === last - seen`, true)
-	p.want(`document.getElementById("missed").textContent`, "0")
+	p.Wait(`document.getElementById("state").textContent === "open" && count >= before + 3`)
+	p.Want(`missed === 0 && count - before === last - seen`, true)
+	p.Want(`document.getElementById("missed").textContent`, "0")
 	stop(server)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/chanws/websocket/conformance"
+
+	"github.com/chanws/websocket/.ci/browser"
 )
 
 // TestChromiumReport opens a report of the conformance suite as a person does: a
@@ -35,16 +37,16 @@ func TestChromiumReport(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p := startBrowser(t).open(t, "file://"+name)
-	p.want(`document.querySelectorAll("button.cell.pass").length + " " + document.querySelectorAll("button.cell.fail").length`, "8 2")
-	p.want(`document.querySelector("thead").textContent.includes("<img")`, true)
-	p.eval(`document.querySelector("button.cell.fail").click()`)
-	p.want(`document.querySelector("dialog").open && document.querySelector("dialog").textContent.includes("RFC 6455, 5.2:")`, true)
-	p.want(`document.querySelector("dialog").textContent.includes("</script><script>")`, true)
-	p.want(`[...document.querySelectorAll(".transcript .sent")].some(e => e.textContent.startsWith("47 45 54 20") && e.textContent.includes("GET /echo"))`, true)
-	p.want(`[...document.querySelectorAll(".transcript tr td:first-child")].every(e => e.textContent.endsWith(" ms"))`, true)
-	p.eval(`document.querySelector("dialog button").click(); document.getElementById("differences").click()`)
-	p.want(`[...document.querySelectorAll("tr.case")].filter(e => !e.hidden).length`, float64(1))
-	p.want(`document.title`, "WebSocket conformance")
-	p.want(`document.querySelectorAll("img").length`, float64(0))
+	p := browser.Start(t).Open("file://" + name)
+	p.Want(`document.querySelectorAll("button.cell.pass").length + " " + document.querySelectorAll("button.cell.fail").length`, "8 2")
+	p.Want(`document.querySelector("thead").textContent.includes("<img")`, true)
+	p.Eval(`document.querySelector("button.cell.fail").click()`)
+	p.Want(`document.querySelector("dialog").open && document.querySelector("dialog").textContent.includes("RFC 6455, 5.2:")`, true)
+	p.Want(`document.querySelector("dialog").textContent.includes("</script><script>")`, true)
+	p.Want(`[...document.querySelectorAll(".transcript .sent")].some(e => e.textContent.startsWith("47 45 54 20") && e.textContent.includes("GET /echo"))`, true)
+	p.Want(`[...document.querySelectorAll(".transcript tr td:first-child")].every(e => e.textContent.endsWith(" ms"))`, true)
+	p.Eval(`document.querySelector("dialog button").click(); document.getElementById("differences").click()`)
+	p.Want(`[...document.querySelectorAll("tr.case")].filter(e => !e.hidden).length`, float64(1))
+	p.Want(`document.title`, "WebSocket conformance")
+	p.Want(`document.querySelectorAll("img").length`, float64(0))
 }
