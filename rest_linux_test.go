@@ -215,6 +215,25 @@ func TestLingerAtTheEndOfTheClock(t *testing.T) {
 	}
 }
 
+// Who has the socket may close it, as servers do that end what they have accepted.
+func TestRestEndsWithTheSocket(t *testing.T) {
+	near, _ := roomyPair(t)
+	c := newConn((&AcceptOptions{}).settings())
+	c.start(&handshake{transport: newTransport(near), reader: c.readerFor("", nil), writer: serverEncoder})
+	t.Cleanup(c.Abort)
+	wantRest(t, c)
+	near.Close()
+	lookNow()
+	wantEvent(t, c, StatusAbnormalClosure)
+}
+
+// lookNow has the resting place look for those whose socket has been closed.
+func lookNow() {
+	resting.mu.Lock()
+	defer resting.mu.Unlock()
+	resting.file.SetReadDeadline(past)
+}
+
 // In a bubble of testing/synctest no other goroutine may wake a connection.
 func TestNoRestInABubble(t *testing.T) {
 	outside, _ := restingConn(t, AcceptOptions{}) // the place is open
