@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -16,8 +17,9 @@ const restAfter = 200 * time.Millisecond
 // already, as long as nobody has set it to end the connection.
 type idleness struct {
 	// The reader's own.
-	ticking bool // the deadline is set
-	busy    bool // something has come since
+	ticking  bool // the deadline is set
+	busy     bool // something has come since
+	restless bool // there is no place to rest: the clock stands still
 
 	mu    sync.Mutex
 	final bool // the deadline is to end the connection
@@ -36,11 +38,13 @@ func (t *socketTransport) await() error {
 			t.idle.busy = true
 			return t.readErr
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || t.isFinal() {
+		if !t.idle.ticking || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 		t.idle.ticking = false
-		if !t.idle.busy {
+		// Where the deadline is to end the connection by now, it may have been the
+		// clock's when it expired: another read tells.
+		if !t.idle.busy && !t.isFinal() {
 			return errIdle
 		}
 	}
@@ -48,12 +52,17 @@ func (t *socketTransport) await() error {
 
 // tick sets the clock.
 func (t *socketTransport) tick() {
-	t.idle.ticking, t.idle.busy = true, false
 	t.idle.mu.Lock()
 	defer t.idle.mu.Unlock()
-	if !t.idle.final {
-		t.SetReadDeadline(time.Now().Add(restAfter))
+	if t.idle.final {
+		return
 	}
+	t.idle.ticking, t.idle.busy = true, false
+	if t.idle.restless {
+		t.SetReadDeadline(time.Time{})
+		return
+	}
+	t.SetReadDeadline(time.Now().Add(restAfter))
 }
 
 func (t *socketTransport) isFinal() bool {
@@ -69,7 +78,28 @@ func (t *socketTransport) setReadDeadline(d time.Time) error {
 	return t.SetReadDeadline(d)
 }
 
-func (t *socketTransport) rest(c *Conn) bool { return resting.admit(t, c) }
+// rest is refused where the deadline is to end the connection: a goroutine has to be
+// there to notice.
+func (t *socketTransport) rest(c *Conn) bool {
+	if t.isFinal() {
+		return false
+	}
+	if inBubble() || !resting.admit(t, c) {
+		t.idle.restless = true
+		return false
+	}
+	return true
+}
+
+// inBubble reports whether the goroutine is in a bubble of testing/synctest, which has
+// a time of its own, by decades. Who is outside must not use the channels of one who is
+// inside, and so can not read for a connection there; nor may a bubble have to wait
+// for a goroutine that serves others.
+func inBubble() bool {
+	var machine syscall.Timeval
+	syscall.Gettimeofday(&machine)
+	return time.Since(time.Unix(machine.Unix())).Abs() > 24*time.Hour
+}
 
 func (t *socketTransport) close() error {
 	resting.discharge(t)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chanws/websocket/negotiate"
@@ -171,4 +173,98 @@ func TestRestingPlaceCloses(t *testing.T) {
 	if open() {
 		t.Error("still open")
 	}
+}
+
+// A deadline that has been set to end the connection, after the last read and before
+// the rest, is nobody's then: there is no reader.
+func TestNoRestBeforeTheEnd(t *testing.T) {
+	near, _ := roomyPair(t)
+	c := newConn((&AcceptOptions{}).settings())
+	c.mu.Lock()
+	c.open(&handshake{transport: newTransport(near), reader: c.readerFor("", nil), writer: serverEncoder})
+	c.mu.Unlock()
+	c.freeReader(time.Minute)
+	if err := c.rest(); err == errResting {
+		t.Error("rests, with a deadline that nobody waits for")
+	}
+	go c.readLoop()
+	c.Abort()
+	wantEvent(t, c, StatusAbnormalClosure)
+}
+
+// The clock may have expired just before the deadline was set that is to end the
+// connection: what comes before that is still received.
+func TestLingerAtTheEndOfTheClock(t *testing.T) {
+	c, far := restingConn(t, AcceptOptions{})
+	io.WriteString(far, hi)
+	<-c.Messages()
+	socket := c.transport.(*socketTransport)
+	socket.idle.mu.Lock()
+	time.Sleep(3 * restAfter) // the clock expires, once or twice, and the reader asks whose it was
+	socket.idle.final = true
+	socket.SetReadDeadline(time.Now().Add(time.Minute))
+	socket.idle.mu.Unlock()
+	select {
+	case e := <-c.Closed():
+		t.Fatalf("closed at once: %+v", e)
+	case <-time.After(restAfter / 4):
+	}
+	io.WriteString(far, hi)
+	if m := <-c.Messages(); m.String() != "hi" {
+		t.Errorf("received %q", m)
+	}
+}
+
+// Who has the socket may close it, as servers do that end what they have accepted.
+func TestRestEndsWithTheSocket(t *testing.T) {
+	near, _ := roomyPair(t)
+	c := newConn((&AcceptOptions{}).settings())
+	c.start(&handshake{transport: newTransport(near), reader: c.readerFor("", nil), writer: serverEncoder})
+	t.Cleanup(c.Abort)
+	wantRest(t, c)
+	near.Close()
+	lookNow()
+	wantEvent(t, c, StatusAbnormalClosure)
+}
+
+// lookNow has the resting place look for those whose socket has been closed.
+func lookNow() {
+	resting.mu.Lock()
+	defer resting.mu.Unlock()
+	resting.file.SetReadDeadline(past)
+}
+
+// In a bubble of testing/synctest no other goroutine may wake a connection.
+func TestNoRestInABubble(t *testing.T) {
+	outside, _ := restingConn(t, AcceptOptions{}) // the place is open
+	synctest.Test(t, func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		far, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer far.Close()
+		near, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newConn((&AcceptOptions{}).settings())
+		c.start(&handshake{transport: newTransport(near), reader: c.readerFor("", nil), writer: serverEncoder})
+		// Real time passes in a read of the network alone.
+		far.SetReadDeadline(time.Now().Add(3 * restAfter))
+		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+		io.WriteString(far, hi)
+		if m := <-c.Messages(); m.String() != "hi" {
+			t.Errorf("received %q", m)
+		}
+		c.Abort()
+		<-c.Closed()
+	})
+	outside.Abort()
 }

@@ -1,10 +1,19 @@
 package websocket
 
 import (
+	"errors"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
+	"time"
 )
+
+// lookAfter is how often the resting place looks for guests whose socket somebody else
+// has closed, as a server may that knows it from http.Server's ConnContext: the kernel
+// tells nobody of that. To look at one takes well under a microsecond.
+const lookAfter = 10 * time.Second
 
 // A restingPlace wakes connections that have no goroutine to read when there is
 // something to read. One goroutine waits for all of them; it is there as long as there
@@ -79,32 +88,63 @@ func (p *restingPlace) open() bool {
 	}
 	file := os.NewFile(uintptr(fd), "epoll")
 	raw, err := file.SyscallConn()
+	if err == nil {
+		// There is none where Go could not add the epoll to its own: nothing would wake.
+		err = file.SetReadDeadline(time.Now().Add(lookAfter))
+	}
 	if err != nil {
 		file.Close()
 		return false
 	}
 	p.epoll, p.file, p.guests = fd, file, make(map[uint64]*Conn)
-	go p.wake(raw)
+	go p.wake(file, raw)
 	return true
 }
 
 // wake wakes connections until the file is closed.
-func (p *restingPlace) wake(raw syscall.RawConn) {
+func (p *restingPlace) wake(file *os.File, raw syscall.RawConn) {
 	events := make([]syscall.EpollEvent, 64)
 	for {
-		n := 0
-		err := raw.Read(func(fd uintptr) bool {
-			var err error
-			n, err = syscall.EpollWait(int(fd), events, 0)
-			return n > 0 || err != nil && err != syscall.EINTR
-		})
+		n, err := awaitEvents(raw, events)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			p.look()
+			file.SetReadDeadline(time.Now().Add(lookAfter))
+			continue
+		}
 		if err != nil {
 			return
 		}
-		for _, e := range events[:max(n, 0)] {
+		for _, e := range events[:n] {
 			if c := p.guest(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32); c != nil {
 				c.wake()
 			}
+		}
+	}
+}
+
+func awaitEvents(raw syscall.RawConn, events []syscall.EpollEvent) (n int, err error) {
+	closed := raw.Read(func(fd uintptr) bool {
+		for {
+			if n, err = syscall.EpollWait(int(fd), events, 0); err != syscall.EINTR {
+				return n != 0
+			}
+		}
+	})
+	if closed != nil {
+		return 0, closed
+	}
+	return n, err
+}
+
+// look wakes the guests whose socket has been closed, so that they end.
+func (p *restingPlace) look() {
+	p.mu.Lock()
+	guests := slices.Collect(maps.Values(p.guests))
+	p.mu.Unlock()
+	nothing := func(uintptr) {}
+	for _, c := range guests {
+		if t, ok := c.currentTransport().(*socketTransport); ok && t.raw.Control(nothing) != nil {
+			c.wake()
 		}
 	}
 }
