@@ -144,12 +144,17 @@ func IsWebSocket(r *http.Request) bool { return negotiate.IsWebSocket(r) }
 //
 // In HTTP/2 and HTTP/3 a WebSocket is a stream of a shared connection, opened with
 // CONNECT (RFC 8441, RFC 9220). There the handler must not return before the
-// connection has ended, as it lives on the request: one that returns earlier ends
-// it with 1006, and must not do so while a Send is under way, as net/http gives the
-// response to another request. [Handler] and [Hold] are right in all versions of
-// HTTP. Flush has sent what it
-// waited for on its way into the stream. For what a server needs to be told see
-// the package negotiate/http2.
+// connection has ended, as it lives on the request. [Handler] sees to that, and so
+// does [Hold] for handlers that call Accept. Within neither, a handler returns when
+// Closed has been ready, or after Close or Abort: those return there when the
+// response is not used any more. A handler that returns without ends the connection
+// with 1006; and if something is being written in that moment, net/http may give the
+// response to another request before that is over, and the answer to that one may be
+// damaged. Nothing here can prevent it: a response is not to be used after the handler
+// has returned, and the writing is not in the handler's hands.
+//
+// Flush has sent what it waited for on its way into the stream. For what a server
+// needs to be told see the package negotiate/http2.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
 	if opts == nil {
 		opts = new(AcceptOptions)
@@ -198,21 +203,20 @@ func agree(r *http.Request, opts *AcceptOptions) (*negotiate.ServerHandshake, er
 // which a connection that is still open then is made to do with 1000. Errors of the
 // handshake are answered, and not reported.
 func Handler(serve func(*Conn), opts *AcceptOptions) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return Hold(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := Accept(w, r, opts)
 		if err != nil {
 			return
 		}
 		c.keepRequest(r)
-		// Where serve panics, and for what it did not receive. In HTTP/2 and 3 the
-		// response may not be used after this.
+		// Where serve panics, and for what it did not receive.
 		defer func() {
 			c.Abort()
 			<-c.whenEnded()
 		}()
 		serve(c)
 		c.Close(context.Background(), StatusNormalClosure, "")
-	})
+	}))
 }
 
 // refuseRequest answers a request that is not right.

@@ -29,7 +29,11 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 	c := newConn(opts.settings())
 	c.request = r
 	// What has come until the end of the request is still delivered.
-	t.stop = context.AfterFunc(r.Context(), func() { c.fail(errStreamOver, lingerTimeout) })
+	t.stop = context.AfterFunc(r.Context(), func() {
+		if !t.timedOut() { // which the write tells
+			c.fail(errStreamOver, lingerTimeout)
+		}
+	})
 	c.start(&handshake{
 		transport:   t,
 		reader:      c.readerFor(agreed.Version, agreed.Pipeline),
@@ -39,7 +43,7 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 		subprotocol: agreed.Subprotocol,
 		address:     opts.negotiation().URL(r).String(),
 	})
-	if h, ok := r.Context().Value(heldKey{}).(*held); ok {
+	if h := holderOf(r); h != nil {
 		h.add(c)
 	}
 	return c, nil
@@ -47,8 +51,10 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 
 // Hold returns a handler that lets the requests of HTTP/2 and HTTP/3 last until the
 // WebSockets accepted in them have ended, even when next returns earlier: with it a
-// handler may do that in every version of HTTP. It belongs around handlers that call
-// [Accept], within middleware that wraps the response. [Handler] needs none.
+// handler may do that in every version of HTTP. It belongs around all handlers that
+// call [Accept], be it around the whole of a server's; only requests of CONNECT feel
+// it. Middleware that wraps the response, and uses it after the handler, goes around
+// it. [Handler] needs none.
 func Hold(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodConnect {
@@ -69,6 +75,13 @@ type held struct {
 }
 
 type heldKey struct{}
+
+// holderOf returns what makes a request last as long as its connections, nil where
+// nothing does.
+func holderOf(r *http.Request) *held {
+	h, _ := r.Context().Value(heldKey{}).(*held)
+	return h
+}
 
 func (h *held) add(c *Conn) {
 	h.mu.Lock()
@@ -106,11 +119,14 @@ func newResponseTransport(w http.ResponseWriter, r *http.Request) (*responseTran
 		return nil, fmt.Errorf("no deadlines: %w", err)
 	}
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	return &responseTransport{
+	t := &responseTransport{
 		body: r.Body, writer: w, control: control, request: r.Context(),
 		local: local, remote: remoteAddrOf(r),
+		held: holderOf(r) != nil,
 		stop: func() bool { return true },
-	}, nil
+	}
+	t.idle.L = &t.mu
+	return t, nil
 }
 
 // remoteAddrOf gives the address that net/http has as a string.
@@ -155,7 +171,9 @@ func (t *responseTransport) respond(agreed *negotiate.ServerHandshake, timeout t
 // others of its connection. Here it is 64 KiB of nearly 4 MiB, so that it takes 63 of
 // them. Frames are 16 KiB at most, as in [the default of RFC 9113], since clients of
 // Go hold a buffer of that size for each stream: 512 KiB with net/http's own setting
-// of 1 MiB.
+// of 1 MiB. A connection to which nothing could be written for 30 s is ended, with all
+// its streams: where a peer does not read TCP any more, neither Abort nor the deadline
+// of one stream frees what waits to write to it.
 //
 // [the default of RFC 9113]: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2
 func HTTP2Config() *http.HTTP2Config {
@@ -163,5 +181,6 @@ func HTTP2Config() *http.HTTP2Config {
 		MaxReadFrameSize:              16 << 10,
 		MaxReceiveBufferPerStream:     64 << 10,
 		MaxReceiveBufferPerConnection: 4<<20 - 1,
+		WriteByteTimeout:              30 * time.Second,
 	}
 }

@@ -60,6 +60,8 @@ func TestAcceptConnRefuses(t *testing.T) {
 		{"not a WebSocket", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", nil, 426, "Upgrade: websocket\r\n"},
 		{"another method", strings.Replace(request13, "GET", "POST", 1), nil, 405, "Allow: GET\r\n"},
 		{"garbage", "\x16\x03\x01\x02\r\n\r\n", nil, 400, "malformed request"},
+		{"a pseudo-header of HTTP/2", "CONNECT / HTTP/1.1\r\nHost: x\r\n:protocol: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n", nil, 400, "400 Bad Request"},
+		{"CONNECT", "CONNECT / HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Version: 13\r\n\r\n", nil, 405, "405 Method Not Allowed"},
 		{"over the limit", request13, &AcceptOptions{MaxHandshakeSize: 100}, 431, "too long"},
 		{"refused with a status", request13, &AcceptOptions{Check: check}, 401, "Www-Authenticate: Basic\r\n"},
 		{"refused with no status of HTTP", request13, &AcceptOptions{Check: func(*http.Request) error { return &HandshakeError{Status: 1000} }}, 403, "refused"},

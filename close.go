@@ -81,8 +81,21 @@ func (c *Conn) outcome() error {
 // not sent, and what has been received and not been taken from Messages need not be
 // taken: Closed is ready soon. Where the peer's close frame has been received, the
 // answer to it may still go out. It does not wait and may be called at any time, any
-// number of times.
+// number of times. With one exception: over HTTP/2 and HTTP/3, where neither
+// [Handler] nor [Hold] has the request last, it waits until the response is not used
+// any more, so that a handler may return after it.
 func (c *Conn) Abort() {
+	c.abort()
+	if t, ok := c.currentTransport().(*responseTransport); ok && !t.held {
+		select {
+		case <-c.whenEnded(): // with the answer to the peer's close frame
+		case <-time.After(2 * answerGrace):
+		}
+		t.giveBack()
+	}
+}
+
+func (c *Conn) abort() {
 	c.mu.Lock()
 	if !c.closeReceived || c.broken {
 		c.mu.Unlock()
@@ -247,6 +260,7 @@ func (c *Conn) freeReader(linger time.Duration) {
 		c.freed = true
 		err = t.setReadDeadline(past)
 	}
+	c.wakeLocked()
 	c.mu.Unlock()
 	if err != nil {
 		t.abort() // there are connections without deadlines

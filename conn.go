@@ -65,30 +65,29 @@ type state struct {
 	errors  chan error // made when first used
 	end     *ending    // made when first used; use atEnd
 
-	phase   State
-	writing bool          // a goroutine is the writer
-	stopped chan struct{} // closed when there is none any more, where somebody waits for that
-	broken  bool          // nothing more can be written
-	freed   bool          // nothing more is to be read
+	phase         State
+	writing       bool // a goroutine is the writer
+	scheduled     bool // a broadcast comes by and writes what is queued
+	parting       bool // within a message sent in fragments
+	broken        bool // nothing more can be written
+	freed         bool // nothing more is to be read
+	resting       bool // there is no read loop until there is something to read
+	closeQueued   bool
+	closeSent     bool
+	closeReceived bool
+	finished      bool // only Closed is left to be published
+	published     bool
 
-	scheduled bool // a broadcast comes by and writes what is queued
-
+	stopped chan struct{} // closed when there is no writer any more, where somebody waits for that
 	data    *batch
 	urgent  *batch   // pings and pongs
 	pong    []byte   // the payload to answer the latest ping with; nil for none
 	carry   carry    // of a direct write
 	budget  budget   // of data
 	pinging *pinging // made when first used
-	parting bool     // within a message sent in fragments
 
 	queued, written uint64 // data frames
 	flushes         []*flush
-
-	closeQueued   bool
-	closeSent     bool
-	closeReceived bool
-	finished      bool // only Closed is left to be published
-	published     bool
 
 	cancelConnect context.CancelFunc
 	stopContext   func() bool

@@ -43,8 +43,10 @@ without net/http, on a [net.Conn].
 Pages of other hosts are refused with 403, as browsers let any page connect anywhere
 with the user's cookies; [AcceptOptions] has OriginPatterns for those that may.
 
-[http.Server.Shutdown] neither closes nor waits for WebSockets. Give the connections
-a Context in [AcceptOptions] that ends with the server, and wait for the handlers.
+[http.Server.Shutdown] neither closes nor waits for WebSockets that came over HTTP/1.1,
+and waits for those that came over HTTP/2 or HTTP/3. Give the connections a Context in
+[AcceptOptions] that ends with the server, by [http.Server.RegisterOnShutdown], and
+wait for the handlers.
 
 # Clients
 

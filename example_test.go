@@ -525,7 +525,8 @@ func ExampleAcceptOptions_subprotocols() {
 }
 
 // The end of the context in the options closes the connections with 1001. That is
-// how a server goes down: http.Server.Shutdown knows nothing of them.
+// how a server goes down: http.Server.Shutdown knows nothing of those that came over
+// HTTP/1.1, and waits for those that came over HTTP/2.
 func ExampleAcceptOptions_shutdown() {
 	ctx, shutdown := context.WithCancel(context.Background())
 	var open sync.WaitGroup

@@ -3,6 +3,7 @@ package websocket_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -18,16 +19,41 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// streams are the links of HTTP/2. Their peers see the bytes of one stream.
+// streams are the links of HTTP/2. Their peers see the bytes of one stream. The module
+// examples/http3 runs these tests with those of HTTP/3 beside them: see there.
 var streams = []link{{"server", "h2"}, {"client", "h2"}}
 
-// openStream is open for a stream of HTTP/2.
-func openStream(t testing.TB, l link, opts websocket.AcceptOptions) (*websocket.Conn, *peer) {
+// A carrier makes streams of a version of HTTP.
+type carrier struct {
+	serve  func(t testing.TB, handler http.Handler) (url string) // https
+	raw    func(t testing.TB) http.RoundTripper                  // knows nothing of WebSocket
+	client func(t testing.TB) http.RoundTripper                  // for DialOptions
+}
+
+var carriers = map[string]carrier{"h2": {
+	serve: func(t testing.TB, handler http.Handler) string { return h2Server(t, handler).URL },
+	raw: func(t testing.TB) http.RoundTripper {
+		c := &http2.Transport{TLSClientConfig: trustingAll(), DisableCompression: true}
+		t.Cleanup(c.CloseIdleConnections)
+		return c
+	},
+	client: func(t testing.TB) http.RoundTripper {
+		c := &wshttp2.Transport{TLSConfig: trustingAll()}
+		t.Cleanup(c.CloseIdleConnections)
+		return c
+	},
+}}
+
+// trustingAll trusts the one certificate that all test servers have.
+func trustingAll() *tls.Config { return &tls.Config{RootCAs: certificates().roots} }
+
+// open is open for a stream.
+func (by carrier) open(t testing.TB, l link, opts websocket.AcceptOptions) (*websocket.Conn, *peer) {
 	t.Helper()
 	if l.role == "server" {
-		return acceptedStream(t, opts)
+		return by.accepted(t, opts)
 	}
-	return dialledStream(t, opts)
+	return by.dialled(t, opts)
 }
 
 // An untilLogged is done when a message is logged: of the channels of a connection
@@ -63,19 +89,17 @@ func h2Server(t testing.TB, handler http.Handler) *httptest.Server {
 	return s
 }
 
-// acceptedStream has the server of net/http accept what a client of bytes asks for.
-func acceptedStream(t testing.TB, opts websocket.AcceptOptions) (*websocket.Conn, *peer) {
+// accepted has a server accept what a client of bytes asks for.
+func (by carrier) accepted(t testing.TB, opts websocket.AcceptOptions) (*websocket.Conn, *peer) {
 	t.Helper()
 	accepted := make(chan *websocket.Conn, 1)
 	ended := &untilLogged{"websocket closed", make(chan struct{})}
 	opts.Logger = slog.New(ended)
-	s := h2Server(t, websocket.Handler(func(c *websocket.Conn) {
+	url := by.serve(t, websocket.Handler(func(c *websocket.Conn) {
 		accepted <- c
 		<-ended.done // the test receives, not this
 	}, &opts))
-	client := &http2.Transport{TLSClientConfig: trustingServer(s), DisableCompression: true}
-	t.Cleanup(client.CloseIdleConnections)
-	conn, response := connectStream(t, client, s.URL, http.Header{"Sec-Websocket-Version": {"13"}})
+	conn, response := connectStream(t, by.raw(t), url, http.Header{"Sec-Websocket-Version": {"13"}})
 	if response.StatusCode != 200 {
 		t.Fatalf("status %d", response.StatusCode)
 	}
@@ -88,12 +112,14 @@ func connectStream(t testing.TB, client http.RoundTripper, url string, header ht
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	out, in := io.Pipe()
+	t.Cleanup(func() { in.Close() }) // quic-go does not, when it is done with it
 	r, err := http.NewRequestWithContext(ctx, "CONNECT", url+"/chat", out)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header = header
-	if r.Header[":protocol"] == nil {
+	r.Proto = "websocket" // as quic-go takes it
+	if _, ok := client.(*http2.Transport); ok && r.Header[":protocol"] == nil {
 		r.Header[":protocol"] = []string{"websocket"}
 	}
 	response, err := client.RoundTrip(r)
@@ -103,11 +129,11 @@ func connectStream(t testing.TB, client http.RoundTripper, url string, header ht
 	return &tunnel{in: response.Body, out: in, end: in.Close, abort: func() { cancel(); response.Body.Close() }}, response
 }
 
-// dialledStream has the client open a stream to a server of bytes.
-func dialledStream(t testing.TB, opts websocket.AcceptOptions) (*websocket.Conn, *peer) {
+// dialled has the client open a stream to a server of bytes.
+func (by carrier) dialled(t testing.TB, opts websocket.AcceptOptions) (*websocket.Conn, *peer) {
 	t.Helper()
 	peers := make(chan *tunnel, 1)
-	s := h2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url := by.serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		control.Flush()
 		how := make(chan error, 2)
@@ -129,11 +155,9 @@ func dialledStream(t testing.TB, opts websocket.AcceptOptions) (*websocket.Conn,
 			panic(err)
 		}
 	}))
-	transport := &wshttp2.Transport{TLSConfig: trustingServer(s)}
-	t.Cleanup(transport.CloseIdleConnections)
 	dialOptions := clientOptions(opts, nil)
-	dialOptions.RoundTripper = transport
-	c, err := websocket.Dial(context.Background(), "wss"+s.URL[len("https"):]+"/chat", dialOptions)
+	dialOptions.RoundTripper = by.client(t)
+	c, err := websocket.Dial(context.Background(), "wss"+url[len("https"):]+"/chat", dialOptions)
 	if err != nil {
 		t.Fatal(err)
 	}

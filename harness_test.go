@@ -62,8 +62,8 @@ func leavesNothing(t *testing.T) {
 // test. The connection is not: the test does that.
 func open(t testing.TB, l link, opts websocket.AcceptOptions) (*websocket.Conn, *peer) {
 	t.Helper()
-	if l.medium == "h2" {
-		return openStream(t, l, opts)
+	if by, ok := carriers[l.medium]; ok {
+		return by.open(t, l, opts)
 	}
 	near, p := dialled(t, l)
 	shaken := make(chan struct{})

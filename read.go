@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -56,6 +57,9 @@ func (c *Conn) connectAndRead(ctx context.Context, connect connector) {
 // decides how.
 func (c *Conn) readLoop() {
 	err := c.receive()
+	if err == errResting {
+		return // to be started again
+	}
 	switch e := err.(type) {
 	case *CloseError:
 		c.answerClose(e.Code, e.Reason)
@@ -102,6 +106,9 @@ func (c *Conn) readMore() error {
 	}
 	c.reader.Idle()
 	err := c.transport.read(c.reader)
+	if err == errIdle {
+		return c.rest()
+	}
 	if err != nil {
 		return err
 	}
@@ -110,6 +117,34 @@ func (c *Conn) readMore() error {
 		c.activity.Add(1)
 	}
 	return nil
+}
+
+// errResting ends a read loop that is started again by wake.
+var errResting = errors.New("websocket: resting")
+
+// rest ends the read loop until there is something to read.
+func (c *Conn) rest() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken || c.freed || !c.transport.rest(c) {
+		return nil
+	}
+	c.resting = true
+	return errResting
+}
+
+// wake starts the read loop of a connection that rests.
+func (c *Conn) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wakeLocked()
+}
+
+func (c *Conn) wakeLocked() {
+	if c.resting {
+		c.resting = false
+		go c.readLoop()
+	}
 }
 
 // gotControl deals with a control frame.
@@ -530,7 +565,7 @@ func (c *Conn) settle(err error) CloseEvent {
 		return CloseEvent{Code: StatusNoStatusReceived, Clean: true}
 	}
 	if c.atEnd().cause == nil {
-		c.atEnd().cause = err
+		c.atEnd().cause = c.writeFailed(err) // on a stream, that ends the reading too
 		if err == io.EOF {
 			c.atEnd().cause = errUnexpected
 		}

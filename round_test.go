@@ -68,6 +68,7 @@ func (t *tape) setReadDeadline(d time.Time) error {
 	return nil
 }
 
+func (t *tape) rest(*Conn) bool                    { return false }
 func (t *tape) canTry() bool                       { return true }
 func (t *tape) setWriteDeadline(_ time.Time) error { return nil }
 func (t *tape) closeWrite() error                  { return nil }

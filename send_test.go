@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -271,7 +272,7 @@ func TestReceiveFragments(t *testing.T) {
 // A timeout for writes is none for the time between them, also where a Send
 // writes to the socket itself.
 func TestWriteTimeoutOfAnIdleSocket(t *testing.T) {
-	on(t, sockets, func(t *testing.T, l link) {
+	on(t, slices.Concat(sockets, streams), func(t *testing.T, l link) {
 		const limit = 300 * time.Millisecond // for a busy machine to write in
 		c, p := open(t, l, websocket.AcceptOptions{WriteTimeout: limit})
 		p.sendFrame(0x89, "written by the write loop")

@@ -304,7 +304,7 @@ func TestStreamWithoutABody(t *testing.T) {
 }
 
 // Abort resets the stream. A client does it with CANCEL; the server of net/http has
-// only INTERNAL_ERROR for it.
+// only INTERNAL_ERROR for it, and that of quic-go no way at all: the stream ends.
 func TestStreamAbortResets(t *testing.T) {
 	on(t, streams, func(t *testing.T, l link) {
 		c, p := open(t, l, websocket.AcceptOptions{})
@@ -314,10 +314,12 @@ func TestStreamAbortResets(t *testing.T) {
 		p.wantFrame(0x81, "x")
 		c.Abort()
 		_, err := p.readFrame()
-		want := "CANCEL"
-		if l.role == "server" {
-			want = "INTERNAL_ERROR"
-		}
+		want := map[link]string{
+			{"client", "h2"}: "CANCEL",
+			{"server", "h2"}: "INTERNAL_ERROR",
+			{"client", "h3"}: "H3_", // quic-go's server may be faster with a code of its own
+			{"server", "h3"}: "EOF",
+		}[l]
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the peer got %v, want %s", err, want)
 		}

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -15,6 +16,10 @@ type transport interface {
 	// read waits for input and puts it into r. A transport that can keeps no
 	// buffer while it waits.
 	read(r codec.Reader) error
+
+	// rest, after errIdle, has c woken when there is input. It reports false where a
+	// goroutine has to wait after all.
+	rest(c *Conn) bool
 
 	// write writes all of the buffers, and waits for as long as that takes. It
 	// may change the slice but not the bytes.
@@ -42,6 +47,10 @@ type transport interface {
 	localAddr() net.Addr
 	remoteAddr() net.Addr
 }
+
+// errIdle is what the read of a transport returns when nothing comes, if it needs no
+// goroutine to wait for that.
+var errIdle = errors.New("websocket: idle")
 
 // newTransport returns the transport for a net.Conn.
 func newTransport(c net.Conn) transport {
@@ -86,6 +95,7 @@ func (t *connTransport) write(buffers net.Buffers) error {
 }
 
 func (t *connTransport) tryWrite(*directWrite) error        { return nil }
+func (t *connTransport) rest(*Conn) bool                    { return false }
 func (t *connTransport) canTry() bool                       { return false }
 func (t *connTransport) setReadDeadline(d time.Time) error  { return t.SetReadDeadline(d) }
 func (t *connTransport) setWriteDeadline(d time.Time) error { return t.SetWriteDeadline(d) }

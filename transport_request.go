@@ -42,6 +42,7 @@ func (t *requestTransport) read(r codec.Reader) error {
 
 func (t *requestTransport) write(buffers net.Buffers) error { return t.out.write(buffers) }
 func (t *requestTransport) tryWrite(*directWrite) error     { return nil }
+func (t *requestTransport) rest(*Conn) bool                 { return false }
 func (t *requestTransport) canTry() bool                    { return false }
 func (t *requestTransport) localAddr() net.Addr             { return t.local }
 func (t *requestTransport) remoteAddr() net.Addr            { return t.remote }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,29 +22,42 @@ var errStreamOver = errors.New("websocket: the request has ended: its handler re
 // the body of the request, what goes that of the response.
 //
 // The response is net/http's again as soon as the handler returns: it is given to
-// another request then. So every use of it is under the lock, after which close
-// allows none. Handlers that return before that are told by the request's context,
-// which ends just before; nothing can make them wait for a write that is under way.
+// another request then. So every use of it is counted, and who is about to return
+// takes it back by giveBack, which waits for those who use it and allows no more.
+// Handlers that return without that are told by the request's context, which ends
+// just before; nothing can make them wait for a write that is under way.
 type responseTransport struct {
 	body          io.ReadCloser
 	writer        http.ResponseWriter
 	control       *http.ResponseController
 	request       context.Context
 	local, remote net.Addr
+	held          bool        // the request lasts as long as the connection
 	stop          func() bool // ends looking after the request
 
-	over  atomic.Bool // nothing more is read
-	using sync.RWMutex
+	over atomic.Bool // nothing more is read
+
+	mu    sync.Mutex
+	users int
 	left  bool // the response must not be used any more
+	idle  sync.Cond
+
+	deadline sync.Mutex
+	limit    time.Time // of writes
+	leased   bool      // a write is under way that has a lease
+	renewal  *time.Timer
 }
 
 // use runs f, which uses the response, unless it is not ours any more.
 func (t *responseTransport) use(f func() error) (err error) {
-	t.using.RLock()
-	defer t.using.RUnlock()
+	t.mu.Lock()
 	if t.left || t.request.Err() != nil {
+		t.mu.Unlock()
 		return errStreamOver
 	}
+	t.users++
+	t.mu.Unlock()
+	defer t.used()
 	defer func() {
 		// The handler has returned meanwhile, and net/http panics for it.
 		if t.request.Err() != nil && recover() != nil {
@@ -53,13 +67,50 @@ func (t *responseTransport) use(f func() error) (err error) {
 	return f()
 }
 
+// used ends a use.
+func (t *responseTransport) used() {
+	if !t.held {
+		comeBefore(t.request)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.users--; t.users == 0 {
+		t.idle.Broadcast()
+	}
+}
+
+// comeBefore has the end of the context come after all that this goroutine has done:
+// net/http ends it in the handler's goroutine, before it takes the response back. In
+// the memory model it takes a lock for that which both have had.
+func comeBefore(request context.Context) {
+	if request.Err() == nil {
+		context.AfterFunc(request, func() {})()
+	} else {
+		context.Cause(request)
+	}
+}
+
+// giveBack returns when the response is not used any more, and never will be.
+func (t *responseTransport) giveBack() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left = true
+	for t.users > 0 {
+		t.idle.Wait()
+	}
+}
+
 // read waits with an empty read where it may, so that no buffer is held meanwhile.
 // Where an empty read does not wait, the buffer does.
 func (t *responseTransport) read(r codec.Reader) error {
 	if t.over.Load() {
 		return io.EOF
 	}
-	return readStream(t.body, r)
+	err := readStream(t.body, r)
+	if err != nil && err != io.EOF && t.timedOut() {
+		return os.ErrDeadlineExceeded
+	}
+	return err
 }
 
 func readStream(in io.Reader, r codec.Reader) error {
@@ -82,6 +133,7 @@ func readStream(in io.Reader, r codec.Reader) error {
 // a DATA frame each, so a header goes in one piece with what follows it.
 func (t *responseTransport) write(buffers net.Buffers) error {
 	return t.use(func() error {
+		defer t.lease()()
 		joined := joinFirst(buffers)
 		if joined != nil {
 			defer joined.Release()
@@ -120,6 +172,7 @@ func joinFirst(buffers net.Buffers) *codec.Buffer {
 }
 
 func (t *responseTransport) tryWrite(*directWrite) error { return nil }
+func (t *responseTransport) rest(*Conn) bool             { return false }
 func (t *responseTransport) canTry() bool                { return false }
 func (t *responseTransport) localAddr() net.Addr         { return t.local }
 func (t *responseTransport) remoteAddr() net.Addr        { return t.remote }
@@ -140,11 +193,82 @@ func (t *responseTransport) setReadDeadline(d time.Time) error {
 // setWriteDeadline ends a write: when it expires, the stream is reset. After the
 // request is over there is no write.
 func (t *responseTransport) setWriteDeadline(d time.Time) error {
-	err := t.use(func() error { return t.control.SetWriteDeadline(d) })
+	err := t.use(func() error {
+		t.deadline.Lock()
+		defer t.deadline.Unlock()
+		t.limit = d
+		return t.control.SetWriteDeadline(d)
+	})
 	if err == errStreamOver {
 		return nil
 	}
 	return err
+}
+
+// timedOut reports whether the deadline of writes has expired: the stream is reset for
+// that.
+func (t *responseTransport) timedOut() bool {
+	t.deadline.Lock()
+	defer t.deadline.Unlock()
+	return !t.limit.IsZero() && !t.limit.After(time.Now())
+}
+
+// leaseTime is how long a write may go on after a handler has returned that nothing
+// holds.
+const leaseTime = 3 * time.Second
+
+// lease lets a write go on only as long as somebody says so: when a handler returns
+// while the peer does not read, net/http waits for the write, and nothing may touch
+// the response any more that could end it.
+func (t *responseTransport) lease() (end func()) {
+	if t.held {
+		return func() {}
+	}
+	t.deadline.Lock()
+	defer t.deadline.Unlock()
+	t.leased = true
+	t.applyDeadline()
+	if t.renewal == nil {
+		t.renewal = time.AfterFunc(leaseTime/3, t.renew)
+	} else {
+		t.renewal.Reset(leaseTime / 3)
+	}
+	return t.endLease
+}
+
+// renew says so, as long as the request lasts.
+func (t *responseTransport) renew() {
+	t.use(func() error {
+		t.deadline.Lock()
+		defer t.deadline.Unlock()
+		if t.leased {
+			t.renewal.Reset(leaseTime / 3)
+			return t.applyDeadline()
+		}
+		return nil
+	})
+}
+
+func (t *responseTransport) endLease() {
+	t.deadline.Lock()
+	defer t.deadline.Unlock()
+	t.leased = false
+	t.renewal.Stop()
+	t.applyDeadline()
+}
+
+// applyDeadline sets the deadline of writes to the limit or the end of the lease,
+// what comes first. A limit that is past has had its effect.
+func (t *responseTransport) applyDeadline() error {
+	now := time.Now()
+	by := t.limit
+	if !by.IsZero() && by.Before(now) {
+		return nil
+	}
+	if until := now.Add(leaseTime); t.leased && (by.IsZero() || until.Before(by)) {
+		by = until
+	}
+	return t.control.SetWriteDeadline(by)
 }
 
 // closeWrite can not end the response while the handler runs. But nothing is lost
@@ -158,9 +282,7 @@ func (t *responseTransport) closeWrite() error {
 // close returns when the response is not used any more, and never will be.
 func (t *responseTransport) close() error {
 	t.stop()
-	t.using.Lock()
-	t.left = true
-	t.using.Unlock()
+	t.giveBack()
 	return t.body.Close()
 }
 

@@ -22,6 +22,8 @@ type socketTransport struct {
 	reader    codec.Reader
 	readErr   error
 	readReady func(fd uintptr) bool
+
+	idle idleness
 }
 
 // newSocketTransport returns nil for what is not a plain socket. Types that embed
@@ -45,10 +47,7 @@ func newSocketTransport(c net.Conn) transport {
 
 func (t *socketTransport) read(r codec.Reader) error {
 	t.reader, t.readErr = r, nil
-	if err := t.raw.Read(t.readReady); err != nil {
-		return err
-	}
-	return t.readErr
+	return t.await()
 }
 
 // readOnce reads what is there; false means to wait for readiness and call again.

@@ -214,14 +214,15 @@ func illegalOfferCases() []Case {
 // declines expects the handshake to succeed without the extension. Refusing
 // the whole request is stricter than the rule, and not what it says.
 func declines() Step {
-	return Step{Text: "expect 101 without the extension; an HTTP error is not strict", kind: expectation, run: func(s *session) *finding {
+	return Step{Text: "expect success without the extension; an HTTP error is not strict", kind: expectation, run: func(s *session) *finding {
 		if f := s.readResponse(); f != nil {
 			return f
 		}
-		switch status := s.response.status(); {
+		status := s.response.status()
+		switch {
 		case s.response.count("Sec-WebSocket-Extensions") > 0:
 			return failure("the server accepted: %s", s.response.get("Sec-WebSocket-Extensions"))
-		case status == 101:
+		case s.accepted():
 			s.startFrames()
 			return nil
 		case status >= 400 && status < 500:
@@ -306,7 +307,7 @@ func needsOffer() Step {
 // notFor ends a case that a client has not got what it takes for, in good
 // order, so that its driver goes on.
 func (s *session) notFor(why string) *finding {
-	s.write(s.reply().bytes())
+	s.sendHead(s.reply())
 	s.startFrames()
 	s.finish()
 	return found(Unimplemented, "%s", why)

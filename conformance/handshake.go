@@ -6,8 +6,13 @@ import (
 	"strings"
 )
 
-// request builds a correct opening request (RFC 6455, 4.1).
+// request builds a correct opening request (RFC 6455, 4.1; over HTTP/2 RFC 8441, 5).
 func (s *session) request(edits ...edit) message {
+	if s.stream != nil {
+		return message{line: "CONNECT " + s.target.path + " HTTP/2", fields: []field{
+			{"Sec-WebSocket-Version", "13"},
+		}}.changed(edits)
+	}
 	raw := make([]byte, 16)
 	for i := range raw {
 		raw[i] = byte(s.random.Uint32())
@@ -25,6 +30,9 @@ func (s *session) request(edits ...edit) message {
 
 // reply builds a correct answer to the client's request (RFC 6455, 4.2.2).
 func (s *session) reply(edits ...edit) message {
+	if s.stream != nil {
+		return message{line: "HTTP/2 200"}.changed(edits)
+	}
 	return message{line: "HTTP/1.1 101 Switching Protocols", fields: []field{
 		{"Upgrade", "websocket"},
 		{"Connection", "Upgrade"},
@@ -48,14 +56,14 @@ func (s *session) openToServer(o opening) *finding {
 	if o.offer != "" {
 		edits = append(edits, with("Sec-WebSocket-Extensions", o.offer))
 	}
-	s.write(s.request(edits...).bytes())
+	s.sendHead(s.request(edits...))
 	if f := s.readResponse(); f != nil {
 		return found(Undecided, "the opening handshake failed: %s", f.text)
 	}
-	if s.response.status() != 101 && o.offer != "" {
+	if !s.accepted() && o.offer != "" {
 		return s.offerRefused()
 	}
-	if s.response.status() != 101 {
+	if !s.accepted() {
 		return found(Undecided, "the opening handshake failed: %s", s.response.line)
 	}
 	if o.offer != "" {
@@ -113,19 +121,50 @@ func (s *session) openToClient(o opening) *finding {
 		s.agree(a)
 		edits = append(edits, with("Sec-WebSocket-Extensions", chosen.header))
 	}
-	s.write(s.reply(edits...).bytes())
+	s.sendHead(s.reply(edits...))
 	s.startFrames()
 	return nil
 }
 
+// sendHead sends the head of a request or a response, in the way of the carrier.
+func (s *session) sendHead(m message) {
+	if s.stream == nil {
+		s.write(m.bytes())
+		return
+	}
+	s.log.remark("send %s %v", m.line, m.fields)
+	if err := s.stream.sendHead(m, s.target); err != nil {
+		s.log.remark("writing: %v", err)
+	}
+}
+
+// accepted reports whether the server's answer opens the connection.
+func (s *session) accepted() bool {
+	if s.stream != nil {
+		return s.response.status()/100 == 2
+	}
+	return s.response.status() == 101
+}
+
 // readResponse reads the head of the server's answer.
 func (s *session) readResponse() *finding {
-	head, err := readHead(s.reader)
+	head, err := s.readHead()
 	if err != nil {
 		return failure("no answer to the request: %v", err)
 	}
 	s.response = head
 	return nil
+}
+
+func (s *session) readHead() (*message, error) {
+	if s.stream == nil {
+		return readHead(s.reader)
+	}
+	m, err := s.stream.readHead()
+	if err == nil {
+		s.log.remark("the peer sent %s %v", m.line, m.fields)
+	}
+	return m, err
 }
 
 // target is the server under test.

@@ -32,8 +32,8 @@ func clientHandshakeCases() []Case {
 
 // answers sends a 101, changed as the case wants.
 func answers(edits ...edit) Step {
-	return Step{Text: "answer with 101", run: func(s *session) *finding {
-		s.write(s.reply(edits...).bytes())
+	return Step{Text: "answer with success", run: func(s *session) *finding {
+		s.sendHead(s.reply(edits...))
 		return nil
 	}}
 }

@@ -38,7 +38,7 @@ func serverHandshakeCases() []Case {
 // asks sends an opening request, changed as the case wants.
 func asks(edits ...edit) Step {
 	return Step{Text: "send the opening request", run: func(s *session) *finding {
-		s.write(s.request(edits...).bytes())
+		s.sendHead(s.request(edits...))
 		return nil
 	}}
 }

@@ -13,6 +13,7 @@ type Options struct {
 	Repeat   int         // how often each case is run against a server; the worst verdict counts; default 1
 	Seed     uint64      // of keys and orders; 0 chooses one, which the report names
 	TLS      *tls.Config // for wss targets, and for a listener that speaks TLS
+	Carrier  Carrier     // the version of HTTP; default HTTP1
 	Short    ShortRun    // whether the long cases are cut down
 	Progress func(done, total int, r Result)
 }

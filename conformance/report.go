@@ -50,7 +50,7 @@ func (a *Agent) Count() map[Verdict]int {
 // Red reports whether any case is red, or none was run at all.
 func (a *Agent) Red() bool {
 	n := a.Count()
-	return n[Fail] > 0 || n[Undecided] > 0 || len(a.Results) == 0
+	return n[Fail] > 0 || n[Undecided] > 0 || len(a.Results) == n[NotApplicable]
 }
 
 // Red reports whether any agent is red, or there is none.
@@ -63,15 +63,15 @@ func (r Report) Red() bool {
 	return len(r.Agents) == 0
 }
 
-// Summary writes one line for each agent and one for each case that did not
-// pass.
+// Summary writes one line for each agent and one for each case that was run and did
+// not pass.
 func (r Report) Summary(w io.Writer) error {
 	for _, a := range r.Agents {
 		for _, result := range a.Results {
-			if result.Verdict == Pass {
+			if result.Verdict == Pass || result.Verdict == NotApplicable {
 				continue
 			}
-			if _, err := fmt.Fprintf(w, "%-13s %s: %s\n", result.Verdict, result.ID, printable(result.Reason)); err != nil {
+			if _, err := fmt.Fprintf(w, "%-14s %s: %s\n", result.Verdict, result.ID, printable(result.Reason)); err != nil {
 				return err
 			}
 		}

@@ -37,7 +37,7 @@ type junitText struct {
 }
 
 // WriteJUnit writes the report as JUnit XML: a failed case is a failure, an
-// undecided one an error, an unimplemented one is skipped, and the other
+// undecided one an error, an unimplemented or not applicable one is skipped, and the other
 // verdicts pass with their reason as output.
 func (r Report) WriteJUnit(w io.Writer) error {
 	var all junitSuites
@@ -45,7 +45,7 @@ func (r Report) WriteJUnit(w io.Writer) error {
 		n := a.Count()
 		suite := junitSuite{
 			Name: a.Name + " (" + a.Role + ")", Tests: len(a.Results), Seconds: fmt.Sprintf("%.3f", a.Elapsed.Seconds()),
-			Failures: n[Fail], Errors: n[Undecided], Skipped: n[Unimplemented],
+			Failures: n[Fail], Errors: n[Undecided], Skipped: n[Unimplemented] + n[NotApplicable],
 		}
 		for _, result := range a.Results {
 			suite.Cases = append(suite.Cases, result.junit())
@@ -68,7 +68,7 @@ func (r Result) junit() junitCase {
 		c.Failure = text
 	case Undecided:
 		c.Error = text
-	case Unimplemented:
+	case Unimplemented, NotApplicable:
 		c.Skipped = text
 	case NotStrict, Informational:
 		c.Output = r.Verdict.String() + ": " + r.Reason

@@ -69,7 +69,7 @@ func TestJUnit(t *testing.T) {
 }
 
 func TestRed(t *testing.T) {
-	for v, want := range map[Verdict]bool{Pass: false, Informational: false, Unimplemented: false, NotStrict: false, Undecided: true, Fail: true} {
+	for v, want := range map[Verdict]bool{Pass: false, NotApplicable: true, Informational: false, Unimplemented: false, NotStrict: false, Undecided: true, Fail: true} {
 		r := Report{Agents: []*Agent{{Results: []Result{{Verdict: v}}}}}
 		if r.Red() != want {
 			t.Errorf("%v: red %v", v, r.Red())

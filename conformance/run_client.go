@@ -7,12 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // ClientSuite tests clients: they connect, ask how many cases there are, run
@@ -68,8 +72,13 @@ func NewClientSuite(cases []Case, o Options, reported func(agent string)) *Clien
 // Serve accepts clients until the context ends, and returns when the last of
 // its connections is done.
 func (c *ClientSuite) Serve(ctx context.Context, ln net.Listener) error {
+	if c.options.Carrier == HTTP2 && c.options.TLS == nil {
+		return errors.New("conformance: over HTTP/2 the suite needs a certificate")
+	}
 	if c.options.TLS != nil {
-		ln = tls.NewListener(ln, c.options.TLS)
+		config := c.options.TLS.Clone()
+		config.NextProtos = map[Carrier][]string{HTTP1: {"http/1.1"}, HTTP2: {"h2"}}[c.options.Carrier]
+		ln = tls.NewListener(ln, config)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()
@@ -83,11 +92,42 @@ func (c *ClientSuite) Serve(ctx context.Context, ln net.Listener) error {
 			}
 			return fmt.Errorf("conformance: %w", err)
 		}
-		connections.Go(func() { c.serve(ctx, conn) })
+		connections.Go(func() {
+			if c.options.Carrier == HTTP2 {
+				c.serveHTTP2(ctx, conn)
+			} else {
+				c.serve(ctx, conn)
+			}
+		})
 	}
 }
 
-// serve answers one connection.
+// serveHTTP2 answers the streams of one connection until it ends.
+func (c *ClientSuite) serveHTTP2(ctx context.Context, network net.Conn) {
+	var streams sync.WaitGroup
+	defer streams.Wait()
+	defer network.Close()
+	closeAtEnd := context.AfterFunc(ctx, func() { _ = network.Close() })
+	defer closeAtEnd()
+	preface := make([]byte, len(http2.ClientPreface))
+	if err := network.SetReadDeadline(time.Now().Add(c.options.Timeouts.Light)); err != nil {
+		return
+	}
+	if _, err := io.ReadFull(network, preface); err != nil || string(preface) != http2.ClientPreface {
+		return
+	}
+	if err := network.SetReadDeadline(time.Time{}); err != nil {
+		return
+	}
+	conn := newHTTP2Conn(network, Client, func(s *http2Stream) {
+		streams.Go(func() { c.serve(ctx, s) })
+	})
+	if err := conn.greet(); err == nil {
+		conn.read()
+	}
+}
+
+// serve answers one connection, or one stream.
 func (c *ClientSuite) serve(ctx context.Context, conn net.Conn) {
 	s := newSession(Client, conn, c.options)
 	closeAtEnd := context.AfterFunc(ctx, func() { _ = conn.Close() })
@@ -95,12 +135,16 @@ func (c *ClientSuite) serve(ctx context.Context, conn net.Conn) {
 	if err := conn.SetDeadline(time.Now().Add(c.options.Timeouts.Light)); err != nil {
 		s.log.remark("setting the deadline: %v", err)
 	}
-	head, err := readHead(s.reader)
+	head, err := s.readHead()
 	if err != nil {
 		_ = conn.Close()
 		return
 	}
 	s.asked = head
+	if s.stream != nil && (!strings.HasPrefix(head.line, "CONNECT ") || head.get(":protocol") != "websocket") {
+		c.refuse(s)
+		return
+	}
 	u, err := url.ParseRequestURI(head.target())
 	if err != nil {
 		c.refuse(s)
@@ -159,12 +203,22 @@ func (c *ClientSuite) tell(s *session, message string) {
 }
 
 func (c *ClientSuite) refuse(s *session) {
+	if s.stream != nil {
+		s.sendHead(message{line: "HTTP/2 404"})
+		_ = s.conn.Close()
+		return
+	}
 	s.write([]byte("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
 	_ = s.conn.Close()
 }
 
 func (c *ClientSuite) runCase(ctx context.Context, s *session, agent string, i int) {
 	one := c.cases[i]
+	if why := one.notOver(c.options.Carrier); why != "" {
+		c.record(agent, i, one.notApplicable(why))
+		c.tell(s, "")
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.options.limit(one))
 	defer cancel()
 	c.mu.Lock()
@@ -240,7 +294,7 @@ func (c *ClientSuite) status(agent string, i int) string {
 		return "MISSING"
 	}
 	return map[Verdict]string{
-		Pass: "OK", NotStrict: "NON-STRICT", Informational: "INFORMATIONAL",
+		Pass: "OK", NotApplicable: "UNIMPLEMENTED", NotStrict: "NON-STRICT", Informational: "INFORMATIONAL",
 		Unimplemented: "UNIMPLEMENTED", Undecided: "FAILED", Fail: "FAILED",
 	}[r.Verdict]
 }

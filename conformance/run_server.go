@@ -82,9 +82,16 @@ func (r *serverRun) repeat(ctx context.Context, c Case) Result {
 }
 
 func (r *serverRun) once(ctx context.Context, c Case) Result {
+	if why := c.notOver(r.options.Carrier); why != "" {
+		return c.notApplicable(why)
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.limit(c))
 	defer cancel()
 	conn, err := dial(ctx, r.target, r.options)
+	if errors.Is(err, errNoExtendedConnect) {
+		return Result{ID: c.ID, Group: c.Group, Title: c.Title, Rule: c.Rule, Steps: c.Steps(),
+			Verdict: Unimplemented, Reason: err.Error()}
+	}
 	if err != nil {
 		return Result{ID: c.ID, Group: c.Group, Title: c.Title, Rule: c.Rule, Steps: c.Steps(),
 			Verdict: Undecided, Reason: "no connection to the server: " + err.Error()}

@@ -72,8 +72,9 @@ func (s *session) close() {
 func newSession(role Role, conn net.Conn, o Options) *session {
 	log := newTranscript()
 	recorded := recordingConn{Conn: conn, log: log}
+	stream, _ := conn.(*http2Stream)
 	return &session{
-		ctx: context.Background(), role: role, conn: recorded, log: log, times: o.Timeouts,
+		ctx: context.Background(), role: role, conn: recorded, stream: stream, log: log, times: o.Timeouts,
 		reader: bufio.NewReaderSize(recorded, 32<<10), random: o.random("control"), most: mostHeld(Light),
 	}
 }
@@ -121,6 +122,9 @@ func parseTarget(raw string) (target, error) {
 
 // dial connects to the server under test.
 func dial(ctx context.Context, t target, o Options) (net.Conn, error) {
+	if o.Carrier == HTTP2 {
+		return dialHTTP2(ctx, t, o)
+	}
 	if t.scheme == "wss" || t.scheme == "https" {
 		return (&tls.Dialer{Config: o.TLS}).DialContext(ctx, "tcp", t.address)
 	}

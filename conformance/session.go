@@ -49,6 +49,7 @@ type session struct {
 	asked    *message       // the peer's request, when it is a client
 	before   map[string]int // how often the client sent each key before, this time included
 	tls      *tls.Config    // for further connections
+	stream   *http2Stream   // what carries the session over HTTP/2
 	short    string         // not empty: the run is short
 	response *message       // the answer to the last request, when the peer is a server
 	key      string         // the Sec-WebSocket-Key that was sent

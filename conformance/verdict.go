@@ -5,10 +5,11 @@ import "fmt"
 // Verdict says how a case ended, from best to worst.
 type Verdict int
 
-// The verdicts. Only Pass, NotStrict, Informational and Unimplemented leave a
-// run successful.
+// The verdicts. Only Pass, NotApplicable, Informational, Unimplemented and NotStrict
+// leave a run successful.
 const (
 	Pass          Verdict = iota // the rule was kept
+	NotApplicable                // the case has no meaning over the carrier, and was not run
 	Informational                // the rule leaves the behaviour open; it is recorded
 	Unimplemented                // the peer does not offer what the case needs
 	NotStrict                    // accepted, but a SHOULD was not followed
@@ -16,11 +17,11 @@ const (
 	Fail                         // the rule was broken
 )
 
-var verdictNames = [...]string{"pass", "informational", "unimplemented", "not strict", "undecided", "fail"}
+var verdictNames = [...]string{"pass", "not applicable", "informational", "unimplemented", "not strict", "undecided", "fail"}
 
 // Verdicts lists every verdict, best first.
 func Verdicts() []Verdict {
-	return []Verdict{Pass, Informational, Unimplemented, NotStrict, Undecided, Fail}
+	return []Verdict{Pass, NotApplicable, Informational, Unimplemented, NotStrict, Undecided, Fail}
 }
 
 // String returns the verdict's name as reports show it.

@@ -5,6 +5,6 @@
 //	var transport http2.Transport
 //	ws, err := websocket.Dial(ctx, url, &websocket.DialOptions{RoundTripper: &transport})
 //
-// A server needs nothing of it: see websocket.Handler, websocket.HTTP2Config and the
-// package xconnect below this one.
+// A server needs nothing of it: see websocket.Handler, websocket.Hold,
+// websocket.HTTP2Config and the package xconnect below this one.
 package http2

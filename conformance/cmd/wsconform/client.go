@@ -21,6 +21,9 @@ func testClients(ctx context.Context, s *settings) (int, error) {
 	if s.options.TLS, err = s.certificates(); err != nil {
 		return exitUsage, err
 	}
+	if s.http2 && s.options.TLS == nil {
+		return exitUsage, errors.New("-h2 needs -cert and -key")
+	}
 	ln, err := net.Listen("tcp", s.listen)
 	if err != nil {
 		return exitUsage, err

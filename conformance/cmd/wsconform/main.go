@@ -3,6 +3,7 @@
 //
 //	wsconform server [flags] [name=]ws://127.0.0.1:9001 ...   tests servers that echo
 //	wsconform client [flags] -listen 127.0.0.1:9002           tests clients that echo
+//	wsconform server -h2 [flags] wss://127.0.0.1:9001         the same over HTTP/2 (RFC 8441)
 //	wsconform list   [flags]                                  lists the cases
 //	wsconform report [flags] FILE.json ...                    puts JSON reports side by side
 package main

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/chanws/websocket"
+	_ "github.com/chanws/websocket/negotiate/http2/xconnect" // for all of this test binary
 )
 
 // wsconform runs a command line and returns its exit status and output.
@@ -20,7 +24,7 @@ func wsconform(t *testing.T, args ...string) (code int, stdout, stderr string) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{nil, {"unknown"}, {"server"}, {"server", "-no-such-flag"}, {"server", "-run", "no-such-case", "ws://127.0.0.1:1"}, {"report"}, {"client", "-cert", "x"}} {
+	for _, args := range [][]string{nil, {"unknown"}, {"server"}, {"server", "-no-such-flag"}, {"server", "-run", "no-such-case", "ws://127.0.0.1:1"}, {"report"}, {"client", "-cert", "x"}, {"client", "-h2", "-listen", "127.0.0.1:0"}} {
 		if code, _, stderr := wsconform(t, args...); code == exitGood || stderr == "" {
 			t.Errorf("%q: status %d, %q", args, code, stderr)
 		}
@@ -94,5 +98,31 @@ func TestServerOverTLS(t *testing.T) {
 	}
 	if code, out, _ := wsconform(t, "server", "-run", "handshake.server.refuses.no-upgrade", url); code != exitRed || !strings.Contains(out, "undecided") {
 		t.Errorf("without -insecure: status %d, %q", code, out)
+	}
+}
+
+// TestServerOverHTTP2 tells what it did not run, and that nothing else was red.
+func TestServerOverHTTP2(t *testing.T) {
+	server := httptest.NewUnstartedServer(websocket.Handler(func(c *websocket.Conn) {
+		for m := range c.Messages() {
+			if c.Send(context.Background(), m) != nil {
+				return
+			}
+		}
+	}, nil))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	url := "wss" + strings.TrimPrefix(server.URL, "https")
+	code, out, stderr := wsconform(t, "server", "-h2", "-insecure", "-run", "ping,handshake.server", "-short", url)
+	if code != exitGood || !strings.Contains(out, "44 pass, 88 not applicable") {
+		t.Errorf("status %d, %q, %q", code, out, stderr)
+	}
+	if code, out, _ := wsconform(t, "server", "-h2", "-insecure", "-run", "handshake.server", url); code != exitRed {
+		t.Errorf("nothing was run: status %d, %q", code, out)
+	}
+	server.Config.Handler = http.NotFoundHandler()
+	if code, out, _ := wsconform(t, "server", "-h2", "-insecure", "-run", "ping.with-message.after", url); code != exitRed || !strings.Contains(out, "404") {
+		t.Errorf("no WebSocket: status %d, %q", code, out)
 	}
 }

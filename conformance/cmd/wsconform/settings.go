@@ -16,6 +16,7 @@ type settings struct {
 	options        conformance.Options
 	short          bool
 	insecure       bool
+	http2          bool
 	listen         string
 	certificate    string
 	privateKey     string
@@ -59,6 +60,7 @@ func newSettings(command string, stdout, stderr io.Writer) *settings {
 	f.DurationVar(&s.options.Timeouts.Heavy, "timeout-heavy", 0, "time limit of a heavy case (default 2m0s)")
 	f.DurationVar(&s.options.Timeouts.Reply, "timeout-reply", 0, "time limit of one answer (default 4s)")
 	f.DurationVar(&s.options.Timeouts.Quiet, "quiet", 0, "how long silence is watched before it is questioned (default 250ms)")
+	f.BoolVar(&s.http2, "h2", false, "carry the connections on streams of HTTP/2 (RFC 8441): wss URLs, or -cert and -key")
 	f.Uint64Var(&s.options.Seed, "seed", 0, "seed of keys (default: a new one each run, named in the report)")
 	switch command {
 	case "server":
@@ -77,6 +79,9 @@ func newSettings(command string, stdout, stderr io.Writer) *settings {
 // cases returns what the flags select for a role.
 func (s *settings) cases(role conformance.Role) ([]conformance.Case, error) {
 	s.selection.Role = role
+	if s.http2 {
+		s.options.Carrier = conformance.HTTP2
+	}
 	if s.short {
 		s.selection.Short = conformance.BriefRun
 		s.options.Short = conformance.BriefRun

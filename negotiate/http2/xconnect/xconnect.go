@@ -15,7 +15,9 @@
 // that it has extended CONNECT, whatever handlers it has; browsers then open their
 // WebSockets to it that way, over the connection they have, which handlers that can
 // only hijack a connection answer with an error (golang/go#71128): so import it where
-// all WebSockets are accepted by this module. Programs that the process starts
+// all WebSockets are accepted by this module, in handlers made by websocket.Handler or
+// within websocket.Hold: others must not return as early as they may over HTTP/1.1.
+// Programs that the process starts
 // inherit the variable. Prefer to set the variable yourself where the program's
 // environment is yours, such as in a unit file or a container: then nothing rests on
 // the order of initialisation.

@@ -1,0 +1,13 @@
+//go:build unix && !linux
+
+package websocket
+
+// idleness is of no use where there is no place to rest: the reading goroutine waits.
+type idleness struct{}
+
+func (t *socketTransport) await() error {
+	if err := t.raw.Read(t.readReady); err != nil {
+		return err
+	}
+	return t.readErr
+}

@@ -1,0 +1,174 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/chanws/websocket/negotiate"
+)
+
+// restingConn is a connection of a server that has given its reading goroutine back,
+// and the client's end of it.
+func restingConn(t *testing.T, opts AcceptOptions) (*Conn, net.Conn) {
+	t.Helper()
+	near, far := roomyPair(t)
+	c := newConn(opts.settings())
+	c.start(&handshake{transport: newTransport(near), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
+	t.Cleanup(c.Abort)
+	wantRest(t, c)
+	return c, far
+}
+
+func (c *Conn) rests() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resting
+}
+
+func wantRest(t *testing.T, c *Conn) {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); !c.rests(); time.Sleep(restAfter / 20) {
+		if time.Now().After(limit) {
+			t.Fatal("the connection does not rest")
+		}
+	}
+}
+
+func wantEvent(t *testing.T, c *Conn, code StatusCode) CloseEvent {
+	t.Helper()
+	select {
+	case e := <-c.Closed():
+		if e.Code != code {
+			t.Fatalf("closed with %+v, want %d", e, code)
+		}
+		return e
+	case <-time.After(20 * time.Second):
+		t.Fatal("not closed")
+		panic("unreachable")
+	}
+}
+
+// hi is a masked text of two letters, with the key 0.
+const hi = "\x81\x82\x00\x00\x00\x00hi"
+
+func TestRestEndsWithInput(t *testing.T) {
+	c, far := restingConn(t, AcceptOptions{})
+	for range 3 {
+		if _, err := io.WriteString(far, hi); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case m := <-c.Messages():
+			if m.String() != "hi" {
+				t.Fatalf("received %q", m)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing received")
+		}
+		if err := c.Send(t.Context(), Text("ho")); err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, 4)
+		if _, err := io.ReadFull(far, answer); err != nil || string(answer) != "\x81\x02ho" {
+			t.Fatalf("%q, %v", answer, err)
+		}
+		wantRest(t, c)
+	}
+}
+
+// Input that comes a byte at a time, with a rest before each.
+func TestRestWithinAFrame(t *testing.T) {
+	c, far := restingConn(t, AcceptOptions{})
+	for i := range len(hi) {
+		if _, err := io.WriteString(far, hi[i:i+1]); err != nil {
+			t.Fatal(err)
+		}
+		if i < len(hi)-1 {
+			wantRest(t, c)
+		}
+	}
+	if m := <-c.Messages(); m.String() != "hi" {
+		t.Errorf("received %q", m)
+	}
+}
+
+// The ways in which a connection ends while it rests. That no goroutine is left is
+// looked after by the package's TestMain.
+func TestRestEnds(t *testing.T) {
+	t.Run("Abort", func(t *testing.T) {
+		c, _ := restingConn(t, AcceptOptions{})
+		c.Abort()
+		wantEvent(t, c, StatusAbnormalClosure)
+	})
+	t.Run("Close", func(t *testing.T) {
+		c, far := restingConn(t, AcceptOptions{})
+		closed := make(chan error, 1)
+		go func() { closed <- c.Close(context.Background(), StatusNormalClosure, "") }()
+		frame := make([]byte, 4)
+		if _, err := io.ReadFull(far, frame); err != nil {
+			t.Fatal(err)
+		}
+		wantRest(t, c) // while it waits for the answer
+		io.WriteString(far, "\x88\x82\x00\x00\x00\x00\x03\xE8")
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		wantEvent(t, c, StatusNormalClosure)
+	})
+	t.Run("end of the context", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		c, _ := restingConn(t, AcceptOptions{Context: ctx})
+		cancel()
+		wantEvent(t, c, StatusAbnormalClosure) // the peer does not answer
+	})
+	t.Run("no pong", func(t *testing.T) {
+		c, _ := restingConn(t, AcceptOptions{PingInterval: 3 * restAfter, PongTimeout: 3 * restAfter})
+		var timeout *TimeoutError
+		if e := wantEvent(t, c, StatusAbnormalClosure); !errors.As(e.Err, &timeout) {
+			t.Errorf("ended for %v", e.Err)
+		}
+	})
+	t.Run("the peer's close frame", func(t *testing.T) {
+		c, far := restingConn(t, AcceptOptions{})
+		io.WriteString(far, "\x88\x82\x00\x00\x00\x00\x03\xE9")
+		if e := wantEvent(t, c, StatusGoingAway); !e.Clean {
+			t.Errorf("ended with %+v", e)
+		}
+	})
+	t.Run("end of the stream", func(t *testing.T) {
+		c, far := restingConn(t, AcceptOptions{})
+		far.(*net.TCPConn).CloseWrite()
+		wantEvent(t, c, StatusAbnormalClosure)
+	})
+	t.Run("reset", func(t *testing.T) {
+		c, far := restingConn(t, AcceptOptions{})
+		far.(*net.TCPConn).SetLinger(0)
+		far.Close()
+		wantEvent(t, c, StatusAbnormalClosure)
+	})
+}
+
+// The goroutine that waits for all goes when the last one has been closed.
+func TestRestingPlaceCloses(t *testing.T) {
+	a, _ := restingConn(t, AcceptOptions{})
+	b, _ := restingConn(t, AcceptOptions{})
+	open := func() bool {
+		resting.mu.Lock()
+		defer resting.mu.Unlock()
+		return resting.file != nil
+	}
+	a.Abort()
+	wantEvent(t, a, StatusAbnormalClosure)
+	if !open() {
+		t.Error("closed with a guest in it")
+	}
+	b.Abort()
+	wantEvent(t, b, StatusAbnormalClosure)
+	if open() {
+		t.Error("still open")
+	}
+}
