@@ -16,6 +16,8 @@ type directWrite struct {
 	hold *codec.Buffer // what body lies in, where that is ours
 	size int           // of the message
 
+	close bool // of a close frame, which is no message
+
 	written int
 	err     error
 	ready   func(fd uintptr) bool // for a transport, made once

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -356,21 +357,49 @@ func (c *Conn) awaitInbox(size int, abandoned, leaving <-chan struct{}) bool {
 func (c *Conn) answerClose(code StatusCode, reason string) {
 	c.endMessages()
 	c.awaitAnswers()
-	c.mu.Lock()
-	if !c.closeQueued {
-		c.queueClose(code, reason)
+	if c.admitClose(code, reason) {
+		c.writeNow(&outFrame{Frame: codec.Frame{Opcode: codec.OpClose, Final: true, Payload: codec.AppendClosePayload(nil, code, reason)}})
 	}
-	c.beginClosing()
-	c.limitClosing(c.closeTimeout)
-	f := c.addFlush()
-	c.kick()
-	c.mu.Unlock()
-	<-f.done
+	c.awaitWritten(code, reason)
 	if c.role == codec.Client {
 		// "the server MUST close the TCP connection first"; the client waits for
 		// it, but not for ever. RFC 6455, section 7.1.1.
 		c.drain()
 	}
+}
+
+// admitClose makes the caller the writer of the close frame, who is to call writeNow,
+// if nothing waits to go out before it.
+func (c *Conn) admitClose(code StatusCode, reason string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closeQueued || c.broken || !c.nothingQueued() || !c.transport.canTry() || !c.writer.Supports(codec.OpClose) {
+		return false
+	}
+	c.closeQueued, c.atEnd().closeCode, c.atEnd().closeReason = true, code, reason
+	c.beginClosing()
+	c.queued++
+	c.writing = true
+	return true
+}
+
+// awaitWritten waits until the close frame and all before it are with the operating
+// system, or the connection has failed.
+func (c *Conn) awaitWritten(code StatusCode, reason string) {
+	c.mu.Lock()
+	if !c.closeQueued {
+		c.queueClose(code, reason)
+	}
+	c.beginClosing()
+	if c.broken || c.written == c.queued {
+		c.mu.Unlock()
+		return
+	}
+	c.limitClosing(c.closeTimeout)
+	f := c.addFlush()
+	c.kick()
+	c.mu.Unlock()
+	<-f.done
 }
 
 // endMessages closes Messages: nothing follows.
@@ -389,11 +418,16 @@ func (c *Conn) endMessages() {
 // a short time after it has received all, or a longer one in which it received
 // nothing.
 func (c *Conn) awaitAnswers() {
-	c.mu.Lock()
-	done := c.signals.wait(closing) // raised already if this side closed first
-	returned := c.signals.wait(returned)
-	c.mu.Unlock()
 	c.watching.Store(true)
+	// One who waits for Messages has just been woken, and is back as soon as it runs.
+	runtime.Gosched()
+	c.mu.Lock()
+	if c.signals.raised(closing) || c.signals.raised(returned) {
+		c.mu.Unlock()
+		return // this side closed first, or there is nothing to wait for
+	}
+	done, returned := c.signals.wait(closing), c.signals.wait(returned)
+	c.mu.Unlock()
 	ticker := time.NewTicker(answerGrace)
 	defer ticker.Stop()
 	left := len(c.messages)
@@ -488,6 +522,9 @@ func (c *Conn) conclude(err error) {
 		}
 	}
 	c.stopWriter()
+	if c.reader != nil {
+		c.reader.Idle()
+	}
 	switch {
 	case c.transport == nil:
 	case event.Clean:

@@ -1,8 +1,6 @@
 package websocket
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/tls"
 	"net/http"
 	"strings"
@@ -65,11 +63,10 @@ var lineEnds = strings.NewReplacer("\r", " ", "\n", " ")
 
 // unpackRequest reads what packRequest wrote.
 func (c *Conn) unpackRequest() *http.Request {
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(c.requestHead)))
+	r, err := parseRequest(c.requestHead)
 	if err != nil {
 		return nil
 	}
-	r.Body = http.NoBody
 	if c.transport == nil {
 		return r
 	}

@@ -118,8 +118,12 @@ func (w *directWrite) count(n int, err error) {
 	}
 }
 
-// write gives all the buffers to the socket at once.
+// write gives all the buffers to the socket at once. One alone, as most are, needs
+// no list of them.
 func (t *socketTransport) write(buffers net.Buffers) error {
+	if len(buffers) == 1 {
+		return t.connTransport.write(buffers)
+	}
 	_, err := buffers.WriteTo(t.Conn)
 	return err
 }

@@ -25,8 +25,9 @@ const (
 // A carry is what a direct write left over: bytes already encoded.
 type carry struct {
 	buffer   *codec.Buffer
-	messages int // as counted in the budget
-	size     int // likewise
+	messages int  // as counted in the budget
+	size     int  // likewise
+	close    bool // of a close frame
 }
 
 // Send sends a message. It returns nil when the message is in the queue or on the
@@ -243,8 +244,13 @@ func (c *Conn) put(f *outFrame) {
 // nothing waits, neither to be sent nor to be received, which would make for more
 // to send in the same write.
 func (c *Conn) canWriteNow() bool {
-	return !c.writing && c.phase == StateOpen && c.data == nil && c.urgent == nil && c.pong == nil &&
+	return c.phase == StateOpen && c.nothingQueued() &&
 		c.transport.canTry() && len(c.messages) == 0 && !c.backlog.Load() && len(c.budget.waiters) == 0
+}
+
+// nothingQueued reports whether there is neither a writer nor work for one.
+func (c *Conn) nothingQueued() bool {
+	return !c.writing && c.data == nil && c.urgent == nil && c.pong == nil && c.carry.buffer == nil
 }
 
 // kick starts the write loop if there is something to write and nobody to do it.
@@ -262,7 +268,7 @@ func (c *Conn) kick() {
 // where it lies.
 func (c *Conn) encodeNow(f *outFrame) (*directWrite, error) {
 	w := directWrites.Get().(*directWrite)
-	w.size = len(f.Payload)
+	w.size, w.close = len(f.Payload), f.Opcode == codec.OpClose
 	if f.prepared != nil {
 		frame, ok, err := c.wireFrame(f.prepared)
 		if err != nil || ok {
@@ -289,10 +295,14 @@ func (c *Conn) encodeNow(f *outFrame) (*directWrite, error) {
 // wroteNow ends the turn of a direct writer. What did not go out is left to the
 // write loop.
 func (c *Conn) wroteNow(w *directWrite, err error) error {
-	size := w.size
+	size, closes := w.size, w.close
 	left := w.finish(err)
 	c.mu.Lock()
-	c.sent.count(1, size, 1)
+	if closes {
+		c.sent.count(0, 0, 1)
+	} else {
+		c.sent.count(1, size, 1)
+	}
 	c.leaveWriter()
 	switch {
 	case err != nil:
@@ -302,10 +312,11 @@ func (c *Conn) wroteNow(w *directWrite, err error) error {
 		c.written++
 		left.Release()
 	case left != nil:
-		c.carry = carry{buffer: left, messages: 1, size: len(left.Bytes)}
+		c.carry = carry{buffer: left, messages: 1, size: len(left.Bytes), close: closes}
 		c.budget.take(c.carry.size)
 	default:
 		c.written++
+		c.closeSent = c.closeSent || closes
 	}
 	c.settleFlushes()
 	c.kick()
@@ -492,6 +503,7 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 	}
 	if w.carry.buffer != nil {
 		c.written += uint64(w.carry.messages)
+		c.closeSent = c.closeSent || err == nil && w.carry.close
 		c.budget.give(w.carry.messages, w.carry.size)
 		w.carry.buffer.Release()
 	}
