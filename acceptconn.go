@@ -125,7 +125,7 @@ func readRequest(c net.Conn, head []byte) (*http.Request, error) {
 }
 
 // A headSource reads a head as http.ReadRequest wants it. It is pooled: its buffer is
-// 4 KiB, a third of what a connection allocated in all.
+// 4 KiB, a good part of what a connection allocated in all.
 type headSource struct {
 	bytes    bytes.Reader
 	buffered *bufio.Reader
