@@ -297,7 +297,7 @@ func TestStreamWithoutABody(t *testing.T) {
 	if err != nil || response.StatusCode != 200 {
 		t.Fatal(err, response)
 	}
-	response.Body.Close()
+	defer response.Body.Close() // before Accept is done it would fail for that
 	if e := wantResult(t, "the handler", ended); e.Code != 1006 || e.Err == nil {
 		t.Errorf("closed with %+v", e)
 	}
