@@ -232,11 +232,15 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 func TestStreamHandlerPanics(t *testing.T) {
 	leavesNothing(t)
 	s := h2Server(t, websocket.Handler(func(c *websocket.Conn) {
+		<-c.Messages() // the client has the response, which the panic would overtake
 		c.TrySend(websocket.Binary(make([]byte, 3<<20)))
 		panic(http.ErrAbortHandler)
 	}, nil))
 	c, err := dialH2(t, s, websocket.DialOptions{})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Send(t.Context(), websocket.Text("now")); err != nil {
 		t.Fatal(err)
 	}
 	for range c.Messages() {
