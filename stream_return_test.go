@@ -160,6 +160,13 @@ func TestStreamHandlerReturnsAfterFlush(t *testing.T) {
 // A write that the peer does not let go on ends with the request too, though nobody
 // can touch the response any more.
 func TestStreamHandlerPanicsWhileAWriteWaits(t *testing.T) {
+	leaveWhileAWriteWaits(t, func() { panic(http.ErrAbortHandler) }) // net/http does not touch the response then
+}
+
+// leaveWhileAWriteWaits has a handler leave while the peer does not take what it has
+// sent, and gives how the connection ended.
+func leaveWhileAWriteWaits(t *testing.T, leave func()) websocket.CloseEvent {
+	t.Helper()
 	leavesNothing(t)
 	accepted := make(chan *websocket.Conn, 1)
 	s := h2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -170,11 +177,11 @@ func TestStreamHandlerPanicsWhileAWriteWaits(t *testing.T) {
 		}
 		accepted <- c
 		fill(t, c, 256<<10)
-		panic(http.ErrAbortHandler) // net/http does not touch the response then
+		leave()
 	}))
 	_, response := connectStream(t, rawClient(t, s), s.URL, http.Header{"Sec-Websocket-Version": {"13"}})
 	defer response.Body.Close()
-	wantClosed(t, <-accepted, 1006)
+	return wantClosed(t, <-accepted, 1006)
 }
 
 // A lease is nothing to a peer that takes its time.

@@ -48,9 +48,6 @@ func perSession(t *testing.T, o *Options, messages [][]byte) int64 {
 
 // TestIdleMemory holds idle sessions to what the package comment says they cost.
 func TestIdleMemory(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector makes pools forget")
-	}
 	none := &Options{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
 	for _, c := range []struct {
 		name     string
@@ -64,7 +61,7 @@ func TestIdleMemory(t *testing.T) {
 		{"100 KiB, takeover", nil, records(5, 20<<10), 256 + 4<<10 + 32<<10},
 		{"100 KiB, no takeover", none, records(5, 20<<10), 256},
 	} {
-		if got := perSession(t, c.options, c.messages); got > c.most {
+		if got := perSession(t, c.options, c.messages); got > c.most && !raceEnabled { // which makes pools forget
 			t.Errorf("%s: %d bytes a session, at most %d wanted", c.name, got, c.most)
 		} else {
 			t.Logf("%s: %d bytes a session", c.name, got)
@@ -85,9 +82,6 @@ func TestIdleMemoryBrowser(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector makes pools forget")
-	}
 	for _, o := range []*Options{nil, {ServerNoContextTakeover: true}} {
 		p, _ := agree(t, nil, o)
 		messages := records(50, 1024)
@@ -99,7 +93,7 @@ func TestAllocations(t *testing.T) {
 			got, _, _ = p.client.Incoming(got[:0], negotiate.Message{Reserved: bits, Data: wire}, big)
 			i++
 		})
-		if n > 0 {
+		if n > 0 && !raceEnabled { // which makes pools forget
 			t.Errorf("%v allocations a message", n)
 		}
 	}
