@@ -16,7 +16,8 @@ type directWrite struct {
 	hold *codec.Buffer // what body lies in, where that is ours
 	size int           // of the message
 
-	close bool // of a close frame, which is no message
+	close   bool // of a close frame, which is no message
+	counted bool // in the budget
 
 	written int
 	err     error

@@ -81,7 +81,10 @@ func (c *Conn) SendPrepared(ctx context.Context, p *Prepared) error {
 		return &UsageError{"SendPrepared", errNotPrepared}
 	}
 	f := p.outFrame()
-	return c.sendFrame(ctx, &f)
+	if err := c.trySendFrame(&f); err != ErrQueueFull {
+		return err
+	}
+	return c.sendLate(ctx, &f)
 }
 
 // TrySendPrepared sends a prepared message as SendPrepared does, but never waits: where
