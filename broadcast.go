@@ -220,7 +220,7 @@ func (c *Conn) wroteScheduled(data *batch, left *codec.Buffer, err error) {
 		left = nil
 	}
 	if err == nil && left != nil {
-		c.carry = carry{buffer: left, messages: messages, size: min(size, len(left.Bytes))}
+		c.carry = &carry{buffer: left, messages: messages, size: min(size, len(left.Bytes))}
 		c.budget.give(0, size-c.carry.size)
 	} else {
 		c.written += uint64(messages)

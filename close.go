@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ type flush struct {
 	target uint64
 	done   chan struct{}
 	err    error
+	next   *flush
 }
 
 // Close ends the connection with a closing handshake (RFC 6455, section 7): it
@@ -270,11 +270,11 @@ func (c *Conn) freeReader(linger time.Duration) {
 // dropQueued gives up what is not being written.
 func (c *Conn) dropQueued() {
 	c.dropUnsent()
-	if c.carry.buffer != nil {
+	if c.carry != nil {
 		c.written += uint64(c.carry.messages)
 		c.budget.give(c.carry.messages, c.carry.size)
 		c.carry.buffer.Release()
-		c.carry = carry{}
+		c.carry = nil
 	}
 }
 
@@ -297,19 +297,17 @@ func (c *Conn) dropUnsent() {
 
 // addFlush waits for what is queued so far.
 func (c *Conn) addFlush() *flush {
-	f := &flush{target: c.queued, done: make(chan struct{})}
-	c.flushes = append(c.flushes, f)
+	f := &flush{target: c.queued, done: make(chan struct{}), next: c.flushes}
+	c.flushes = f
 	c.settleFlushes()
 	return f
 }
 
 // settleFlushes ends the waits that are over.
 func (c *Conn) settleFlushes() {
-	if len(c.flushes) == 0 {
-		return
-	}
-	waiting := c.flushes[:0]
-	for _, f := range c.flushes {
+	var waiting *flush
+	for f := c.flushes; f != nil; {
+		next := f.next
 		switch {
 		case c.broken:
 			f.err = c.closedError()
@@ -317,8 +315,9 @@ func (c *Conn) settleFlushes() {
 		case f.target <= c.written:
 			close(f.done)
 		default:
-			waiting = append(waiting, f)
+			f.next, waiting = waiting, f
 		}
+		f = next
 	}
 	c.flushes = waiting
 }
@@ -354,7 +353,12 @@ func (c *Conn) Flush(ctx context.Context) error {
 func (c *Conn) forgetFlush(f *flush) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.flushes = slices.DeleteFunc(c.flushes, func(other *flush) bool { return other == f })
+	for at := &c.flushes; *at != nil; at = &(*at).next {
+		if *at == f {
+			*at = f.next
+			return
+		}
+	}
 }
 
 // closedError says that the connection is closed, and for what.

@@ -25,9 +25,9 @@ import (
 // A Conn needs no cleaning up after Closed has become ready. Before that, Close or
 // Abort ends it, or the context given as an option.
 type Conn struct {
-	settings
-	messages chan Message                    // sent to and closed by the read loop alone
-	closed   atomic.Pointer[chan CloseEvent] // made when first used, sent to once
+	*settings                                 // shared, not to be changed
+	messages  chan Message                    // sent to and closed by the read loop alone
+	closed    atomic.Pointer[chan CloseEvent] // made when first used, sent to once
 
 	// The read loop's own.
 	reader        codec.Reader
@@ -82,12 +82,12 @@ type state struct {
 	data    *batch
 	urgent  *batch   // pings and pongs
 	pong    []byte   // the payload to answer the latest ping with; nil for none
-	carry   carry    // of a direct write
+	carry   *carry   // of a direct write
 	budget  budget   // of data
 	pinging *pinging // made when first used
 
 	queued, written uint64 // data frames
-	flushes         []*flush
+	flushes         *flush // a list
 
 	cancelConnect context.CancelFunc
 	stopContext   func() bool
@@ -136,7 +136,7 @@ type handshake struct {
 func newConn(s settings) *Conn {
 	s.setDefaults()
 	c := &Conn{
-		settings: s,
+		settings: s.shared(),
 		messages: make(chan Message, s.receiveMessages),
 	}
 	c.budget.maxMessages, c.budget.maxBytes = s.queueMessages, s.queueBytes

@@ -13,13 +13,23 @@ import (
 // nothing for one that is used as seldom; a goroutine that waits is 2.5 KB.
 const restAfter = 200 * time.Millisecond
 
+// restSoon is restAfter for a connection that was woken from a rest as long: what has
+// come is one message, as a rule. Else those of a server that get one now and then would
+// all have a goroutine at once, whose record the runtime never gives back.
+const restSoon = 10 * time.Millisecond
+
+// began is what rests are counted from.
+var began = time.Now()
+
 // idleness notices that nothing comes. Its clock is the read deadline, which is there
 // already, as long as nobody has set it to end the connection.
 type idleness struct {
 	// The reader's own.
-	ticking  bool // the deadline is set
-	busy     bool // something has come since
-	restless bool // there is no place to rest: the clock stands still
+	ticking  bool          // the deadline is set
+	busy     bool          // something has come since
+	restless bool          // there is no place to rest: the clock stands still
+	brief    int8          // how often the clock is to be set to restSoon
+	rested   time.Duration // when the last rest began, until the clock is set again
 
 	mu    sync.Mutex
 	final bool // the deadline is to end the connection
@@ -62,7 +72,20 @@ func (t *socketTransport) tick() {
 		t.SetReadDeadline(time.Time{})
 		return
 	}
-	t.SetReadDeadline(time.Now().Add(restAfter))
+	t.SetReadDeadline(time.Now().Add(t.idle.patience()))
+}
+
+// patience is what to set the clock to.
+func (i *idleness) patience() time.Duration {
+	if i.rested != 0 && time.Since(began)-i.rested >= restAfter {
+		i.brief = 2
+	}
+	i.rested = 0
+	if i.brief == 0 {
+		return restAfter
+	}
+	i.brief--
+	return restSoon
 }
 
 func (t *socketTransport) isFinal() bool {
@@ -84,6 +107,7 @@ func (t *socketTransport) rest(c *Conn) bool {
 	if t.isFinal() {
 		return false
 	}
+	t.idle.rested = time.Since(began)
 	if inBubble() || !resting.admit(t, c) {
 		t.idle.restless = true
 		return false

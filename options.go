@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -55,6 +56,25 @@ func (s *settings) setDefaults() {
 	s.closeTimeout = positive(s.closeTimeout, DefaultCloseTimeout)
 	s.pongTimeout = positive(s.pongTimeout, s.pingInterval)
 }
+
+// lastSettings are those of the connection made last.
+var lastSettings atomic.Pointer[settings]
+
+// shared returns the settings in memory that other connections with the same may use
+// too, as those of a server do.
+func (s settings) shared() *settings {
+	if s.context != nil {
+		return s.kept() // which may not be comparable
+	}
+	if last := lastSettings.Load(); last != nil && *last == s {
+		return last
+	}
+	kept := s.kept()
+	lastSettings.Store(kept)
+	return kept
+}
+
+func (s settings) kept() *settings { return &s }
 
 // positive gives value, or instead where value is not above zero.
 func positive[T int | time.Duration](value, instead T) T {

@@ -260,7 +260,7 @@ func (c *Conn) canWriteNow() bool {
 
 // nothingQueued reports whether there is neither a writer nor work for one.
 func (c *Conn) nothingQueued() bool {
-	return !c.writing && c.data == nil && c.urgent == nil && c.pong == nil && c.carry.buffer == nil
+	return !c.writing && c.data == nil && c.urgent == nil && c.pong == nil && c.carry == nil
 }
 
 // kick starts the write loop if there is something to write and nobody to do it.
@@ -268,7 +268,7 @@ func (c *Conn) kick() {
 	if c.writing || c.broken || c.transport == nil {
 		return
 	}
-	if c.data != nil || c.urgent != nil || c.pong != nil || c.carry.buffer != nil {
+	if c.data != nil || c.urgent != nil || c.pong != nil || c.carry != nil {
 		c.writing = true
 		if c.pipeline != nil {
 			go c.transformLoop()
@@ -329,7 +329,7 @@ func (c *Conn) wroteNow(w *directWrite, err error) error {
 		c.written++
 		left.Release()
 	case left != nil:
-		c.carry = carry{buffer: left, messages: 1, size: len(left.Bytes), close: closes}
+		c.carry = &carry{buffer: left, messages: 1, size: len(left.Bytes), close: closes}
 		c.budget.take(c.carry.size)
 	default:
 		c.written++
@@ -366,7 +366,7 @@ func (c *Conn) transformLoop() {
 
 // work is what the write loop takes in one turn: all there is.
 type work struct {
-	carry         carry
+	carry         *carry
 	control, data *batch
 }
 
@@ -387,7 +387,7 @@ func (c *Conn) takeWork() (work, bool) {
 		c.settleFlushes()
 		return w, false
 	}
-	c.carry, c.urgent, c.data = carry{}, nil, nil
+	c.carry, c.urgent, c.data = nil, nil, nil
 	return w, true
 }
 
@@ -402,7 +402,7 @@ func (c *Conn) leaveWriter() {
 
 // writeAll writes the work and tells in how many writes.
 func (c *Conn) writeAll(w work) (writes int, err error) {
-	if w.carry.buffer != nil {
+	if w.carry != nil {
 		if err := c.write(net.Buffers{w.carry.buffer.Bytes}); err != nil {
 			return 0, err
 		}
@@ -524,7 +524,7 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 	} else {
 		c.wroteData(w.data)
 	}
-	if w.carry.buffer != nil {
+	if w.carry != nil {
 		c.written += uint64(w.carry.messages)
 		c.closeSent = c.closeSent || err == nil && w.carry.close
 		c.budget.give(w.carry.messages, w.carry.size)
@@ -542,7 +542,7 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 	}
 	c.settleFlushes()
 	mute := err == nil && c.closeSent && !c.writer.Supports(codec.OpClose)
-	left := err == nil && !mute && c.data == nil && c.urgent == nil && c.pong == nil && c.carry.buffer == nil
+	left := err == nil && !mute && c.data == nil && c.urgent == nil && c.pong == nil && c.carry == nil
 	if left {
 		c.leaveWriter()
 	}
