@@ -26,7 +26,8 @@ func (c *Conn) writeAside(f *outFrame) {
 	if w.run == nil {
 		w.run = w.write
 	}
-	w.conn, w.frame = c, *f
+	w.conn = c
+	w.frame = *f
 	w.payload = codec.NewBuffer(len(f.Payload))
 	w.payload.Bytes = append(w.payload.Bytes, f.Payload...)
 	w.frame.Payload = w.payload.Bytes
