@@ -300,10 +300,14 @@ func (c *Conn) Response() *http.Response {
 	return c.response
 }
 
-// BufferedAmount is the number of payload bytes that wait to be sent.
+// BufferedAmount is the number of payload bytes that wait to be sent: none after the
+// connection has ended.
 func (c *Conn) BufferedAmount() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.broken {
+		return 0 // a Send that waited for room may have yet to give it back
+	}
 	return c.budget.bytes
 }
 
