@@ -34,6 +34,7 @@ type Conn struct {
 	sizes         *inboxSizes // of the last messages delivered, where they are large
 	discarding    int         // messages that nobody received after Close
 	messagesEnded bool
+	unsettled     func() error // what consume has left to do
 
 	// The writer's own. The writer is whoever set writing.
 	writer    codec.Writer
