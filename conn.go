@@ -57,7 +57,7 @@ type Conn struct {
 type state struct {
 	address     string // the URL
 	request     *http.Request
-	requestHead []byte // of a request not kept
+	requestHead string // of a request not kept
 	response    *http.Response
 	version     string
 	subprotocol string

@@ -175,6 +175,10 @@ func canonical(name string) string {
 	switch name {
 	case "Sec-WebSocket-Accept":
 		return "Sec-Websocket-Accept"
+	case "Sec-WebSocket-Key":
+		return "Sec-Websocket-Key"
+	case "Sec-WebSocket-Version":
+		return "Sec-Websocket-Version"
 	case "Sec-WebSocket-Protocol":
 		return "Sec-Websocket-Protocol"
 	case "Sec-WebSocket-Extensions":

@@ -247,7 +247,8 @@ func (opts *ServerOptions) URL(r *http.Request) *url.URL {
 	if opts == nil {
 		opts = &ServerOptions{}
 	}
-	return requestURL(r, opts)
+	u := requestURL(r, opts) // by value: who only wants its string allocates nothing else
+	return &u
 }
 
 // Header returns the headers of the response, in a map of its own. Names are
