@@ -281,8 +281,8 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 // An accepting completes the handshake of a request found good.
 //
 // It, and all that accepts a connection, has small frames: net/http has used a good part
-// of the 4 KiB of stack that its goroutine has by then, and to grow it once more was a
-// seventh of what the library took to accept a connection.
+// of the 4 KiB of stack that its goroutine has by then, and to grow it once more took 3%
+// of the processor time of handshake, echo and close.
 type accepting struct {
 	conn    *Conn
 	network net.Conn

@@ -30,12 +30,9 @@ func TestAllocationsOfALife(t *testing.T) {
 }
 
 // TestStackOfAccept holds that Accept finds room in the 4 KiB of stack that the goroutine
-// of net/http has by then: to move it to 8 KiB was 4% of the processor time that
-// handshake, echo and close took.
+// of net/http has by then: to move it to 8 KiB took 3% of the processor time of
+// handshake, echo and close.
 func TestStackOfAccept(t *testing.T) {
-	if raceEnabled { // whose frames are larger
-		t.Skip()
-	}
 	const conns = 100
 	beginSmall()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -63,10 +60,10 @@ func TestStackOfAccept(t *testing.T) {
 		}
 	}
 	// That of the handler, and 2 KiB of the one that reads.
-	if each := (stackInUse() - before) / conns; each > 7<<10 {
+	each := (stackInUse() - before) / conns
+	t.Logf("%d bytes of stack each", each)
+	if each > 7<<10 && !raceEnabled { // whose frames are larger
 		t.Errorf("%d bytes of stack each", each)
-	} else {
-		t.Logf("%d bytes of stack each", each)
 	}
 }
 
