@@ -102,6 +102,7 @@ type ending struct {
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
+	untold         error // the first for Errors, while that has no channel
 	closeTimer     *time.Timer
 	closeBy        time.Time // when closeTimer ends the connection
 	abandonTimer   *time.Timer
@@ -244,9 +245,17 @@ func (c *Conn) Closed() <-chan CloseEvent {
 func (c *Conn) closedChannel() chan CloseEvent {
 	if c.closed.Load() == nil {
 		ch := make(chan CloseEvent, 1)
+		if c.published {
+			c.sendEvent(ch)
+		}
 		c.closed.Store(&ch)
 	}
 	return *c.closed.Load()
+}
+
+func (c *Conn) sendEvent(ch chan CloseEvent) {
+	ch <- c.end.event
+	close(ch)
 }
 
 // State tells where the connection stands.
@@ -333,6 +342,10 @@ func (c *Conn) currentTransport() transport {
 func (c *Conn) errorChannel() chan error {
 	if c.errors == nil {
 		c.errors = make(chan error, 4)
+		if c.end != nil && c.end.untold != nil {
+			c.errors <- c.end.untold
+			c.end.untold = nil
+		}
 		if c.published {
 			close(c.errors)
 		}
