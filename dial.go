@@ -205,10 +205,16 @@ type dialing struct {
 	visited []string      // requests made
 }
 
+// noOptions stands for nil. Options are only read.
+var noOptions DialOptions
+
+// plainDialer makes the network connections where the options have nothing for that.
+var plainDialer net.Dialer
+
 // newDialing checks what can be checked before there is a network.
 func newDialing(address string, opts *DialOptions) (*dialing, error) {
 	if opts == nil {
-		opts = new(DialOptions)
+		opts = &noOptions
 	}
 	d := &dialing{opts: opts, header: opts.Header, host: opts.Host}
 	target, err := negotiate.ParseURL(address)
@@ -366,7 +372,7 @@ func (d *dialing) dialNetwork(ctx context.Context, network, address string) (net
 	if d.opts.NetDialContext != nil {
 		return d.opts.NetDialContext(ctx, network, address)
 	}
-	return new(net.Dialer).DialContext(ctx, network, address)
+	return plainDialer.DialContext(ctx, network, address)
 }
 
 // exchange sends the request and reads the response; what came behind it is rest.
