@@ -58,6 +58,7 @@ type state struct {
 	request     *http.Request
 	requestHead []byte // of a request not kept
 	response    *http.Response
+	upgraded    http.Header // of a response that is not made yet
 	version     string
 	subprotocol string
 
@@ -130,7 +131,8 @@ type handshake struct {
 	version     string
 	subprotocol string
 	response    *http.Response
-	address     string // of the URL
+	upgraded    http.Header // of a response with status 101
+	address     string      // of the URL
 }
 
 // newConn makes a connection that is still to be started.
@@ -178,7 +180,8 @@ func (c *Conn) follow() {
 // open takes the handshake over. What was queued meanwhile goes out.
 func (c *Conn) open(h *handshake) {
 	c.transport, c.reader, c.writer, c.pipeline = h.transport, h.reader, h.writer, h.pipeline
-	c.version, c.subprotocol, c.response, c.address = h.version, h.subprotocol, h.response, h.address
+	c.version, c.subprotocol, c.address = h.version, h.subprotocol, h.address
+	c.response, c.upgraded = h.response, h.upgraded
 	feed(c.reader, h.rest)
 	if c.phase == StateConnecting {
 		c.phase = StateOpen
@@ -306,6 +309,13 @@ func (c *Conn) Extensions() []negotiate.Offer {
 func (c *Conn) Response() *http.Response {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.response == nil && c.upgraded != nil {
+		c.response = &http.Response{
+			Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols,
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: c.upgraded, Body: http.NoBody,
+		}
+	}
 	return c.response
 }
 

@@ -336,11 +336,7 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 		version:     negotiate.Hybi13,
 		subprotocol: d.request.Subprotocol,
 		address:     d.target.URL.String(),
-		response: &http.Response{
-			Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols,
-			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: d.request.Header, Body: http.NoBody,
-		},
+		upgraded:    d.request.Header,
 	}, nil
 }
 
@@ -382,7 +378,7 @@ func (d *dialing) exchange(conn net.Conn) (rest []byte, err error) {
 	if _, err := conn.Write(d.request.AppendRequest(buffer.Bytes)); err != nil {
 		return nil, err
 	}
-	buffer, n, err := readHead(conn, buffer, d.request.Consume)
+	buffer, n, err := readHead(conn, buffer, d.request)
 	var response *negotiate.ResponseError
 	switch {
 	case err == nil:
@@ -402,16 +398,21 @@ func (d *dialing) exchange(conn net.Conn) (rest []byte, err error) {
 	return nil, refusal(conn, err, response, buffer.Bytes[n:])
 }
 
-// readHead reads into the buffer until consume has found the end of a head, or a fault
-// in it. The buffer returned stands for the one given.
-func readHead(conn net.Conn, b *codec.Buffer, consume func([]byte) (int, error)) (*codec.Buffer, int, error) {
+// A headConsumer is a ClientHandshake or a ConnectAnswer of the package negotiate.
+type headConsumer interface {
+	Consume(b []byte) (n int, err error)
+}
+
+// readHead reads into the buffer until the end of a head has been found, or a fault in
+// it. The buffer returned stands for the one given.
+func readHead(conn net.Conn, b *codec.Buffer, h headConsumer) (*codec.Buffer, int, error) {
 	for {
 		if len(b.Bytes) == cap(b.Bytes) {
 			b = b.Grow(2 * cap(b.Bytes))
 		}
 		n, err := conn.Read(b.Bytes[len(b.Bytes):cap(b.Bytes)])
 		b.Bytes = b.Bytes[:len(b.Bytes)+n]
-		head, bad := consume(b.Bytes)
+		head, bad := h.Consume(b.Bytes)
 		if bad != negotiate.ErrNeedMore {
 			return b, head, bad
 		}

@@ -204,7 +204,7 @@ func openTunnel(conn net.Conn, request []byte, limit int) (early []byte, err err
 	buffer := codec.NewBuffer(1 << 10)
 	defer func() { buffer.Release() }()
 	answer := negotiate.ConnectAnswer{MaxHeaderBytes: limit}
-	buffer, n, err := readHead(conn, buffer, answer.Consume)
+	buffer, n, err := readHead(conn, buffer, &answer)
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}

@@ -70,7 +70,7 @@ func Client(t *Target, key [16]byte, opts *ClientOptions) (*ClientHandshake, err
 	}
 	encoded := encodeKey(key)
 	h.accept = acceptKey(string(encoded[:]))
-	h.request = appendRequest(make([]byte, 0, 512), t, encoded, offers, opts)
+	h.request = appendRequest(make([]byte, 0, 256), t, encoded, offers, opts)
 	return h, nil
 }
 
@@ -164,6 +164,7 @@ func (h *ClientHandshake) Consume(b []byte) (n int, err error) {
 // over what it says.
 func (h *ClientHandshake) check(response head) *ResponseError {
 	header := response.header
+	upgrade, accept := header["Upgrade"], header["Sec-Websocket-Accept"]
 	switch {
 	// "If the status code received from the server is not 101, the client
 	// handles the response per HTTP procedures" (item 1)
@@ -175,7 +176,7 @@ func (h *ClientHandshake) check(response head) *ResponseError {
 	// "If the response lacks an |Upgrade| header field or the |Upgrade| header
 	// field contains a value that is not an ASCII case-insensitive match for the
 	// value "websocket"" (item 2)
-	case len(header["Upgrade"]) != 1 || !equalFold(header["Upgrade"][0], "websocket"):
+	case len(upgrade) != 1 || !equalFold(upgrade[0], "websocket"):
 		return failed("the Upgrade header of the response is not websocket")
 	// "If the response lacks a |Connection| header field or the |Connection|
 	// header field doesn't contain a token that is an ASCII case-insensitive
@@ -184,7 +185,7 @@ func (h *ClientHandshake) check(response head) *ResponseError {
 		return failed("the Connection header of the response does not list upgrade")
 	// "If the response lacks a |Sec-WebSocket-Accept| header field or the
 	// |Sec-WebSocket-Accept| contains a value other than [...]" (item 4)
-	case len(header["Sec-Websocket-Accept"]) != 1 || header["Sec-Websocket-Accept"][0] != string(h.accept[:]):
+	case len(accept) != 1 || accept[0] != string(h.accept[:]):
 		return failed("the Sec-WebSocket-Accept of the response does not match the key")
 	}
 	return h.checkAgreement(header)
