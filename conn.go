@@ -58,7 +58,7 @@ type state struct {
 	request     *http.Request
 	requestHead []byte // of a request not kept
 	response    *http.Response
-	upgraded    http.Header // of a response that is not made yet
+	upgraded    *negotiate.ClientHandshake // has the headers of a response not made yet
 	version     string
 	subprotocol string
 
@@ -131,8 +131,8 @@ type handshake struct {
 	version     string
 	subprotocol string
 	response    *http.Response
-	upgraded    http.Header // of a response with status 101
-	address     string      // of the URL
+	upgraded    *negotiate.ClientHandshake // has the headers of a response with status 101
+	address     string                     // of the URL
 }
 
 // newConn makes a connection that is still to be started.
@@ -313,8 +313,9 @@ func (c *Conn) Response() *http.Response {
 		c.response = &http.Response{
 			Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols,
 			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: c.upgraded, Body: http.NoBody,
+			Header: c.upgraded.Header(), Body: http.NoBody,
 		}
+		c.upgraded = nil
 	}
 	return c.response
 }

@@ -336,7 +336,7 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 		version:     negotiate.Hybi13,
 		subprotocol: d.request.Subprotocol,
 		address:     d.target.URL.String(),
-		upgraded:    d.request.Header,
+		upgraded:    d.request,
 	}, nil
 }
 
@@ -382,7 +382,9 @@ func (d *dialing) exchange(conn net.Conn) (rest []byte, err error) {
 	var response *negotiate.ResponseError
 	switch {
 	case err == nil:
-		d.keepCookies(d.request.Header)
+		if d.opts.Jar != nil {
+			d.keepCookies(d.request.Header())
+		}
 		return append([]byte(nil), buffer.Bytes[n:]...), nil
 	case err == io.EOF:
 		return nil, &HandshakeError{Reason: "connection ended within the response", Err: io.ErrUnexpectedEOF, protocol: len(buffer.Bytes) > 0}
