@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"slices"
 	"time"
@@ -368,8 +369,18 @@ func (d *dialing) dialNetwork(ctx context.Context, network, address string) (net
 	if d.opts.NetDialContext != nil {
 		return d.opts.NetDialContext(ctx, network, address)
 	}
+	if _, err := netip.ParseAddrPort(address); err == nil {
+		ctx = untimed{ctx}
+	}
 	return plainDialer.DialContext(ctx, network, address)
 }
+
+// untimed hides the deadline of a context, which ends then all the same. A net.Dialer
+// has two uses for a deadline: to share the time between the addresses of a name, and to
+// set a timer of its own, which wakes a processor that waits for the network.
+type untimed struct{ context.Context }
+
+func (untimed) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // exchange sends the request and reads the response; what came behind it is rest.
 func (d *dialing) exchange(conn net.Conn) (rest []byte, err error) {

@@ -36,7 +36,7 @@ type ClientHandshake struct {
 	Subprotocol string
 	// Pipeline has the sessions of the extensions agreed on. It is nil, and as
 	// such valid, if there are none. Whoever drops the handshake closes it.
-	Pipeline *Pipeline
+	Pipeline     *Pipeline
 	request      []byte
 	accept       [acceptSize]byte
 	subprotocols []string
