@@ -59,6 +59,7 @@ type state struct {
 	request     *http.Request
 	requestHead string // of a request not kept
 	response    *http.Response
+	upgraded    *negotiate.ClientHandshake // has the headers of a response not made yet
 	version     string
 	subprotocol string
 
@@ -103,6 +104,7 @@ type ending struct {
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
+	untold         error // the first for Errors, while that has no channel
 	closeTimer     *time.Timer
 	closeBy        time.Time // when closeTimer ends the connection
 	abandonTimer   *time.Timer
@@ -130,7 +132,8 @@ type handshake struct {
 	version     string
 	subprotocol string
 	response    *http.Response
-	address     string // of the URL
+	upgraded    *negotiate.ClientHandshake // has the headers of a response with status 101
+	address     string                     // of the URL
 }
 
 // newConn makes a connection that is still to be started.
@@ -178,7 +181,8 @@ func (c *Conn) follow() {
 // open takes the handshake over. What was queued meanwhile goes out.
 func (c *Conn) open(h *handshake) {
 	c.transport, c.reader, c.writer, c.pipeline = h.transport, h.reader, h.writer, h.pipeline
-	c.version, c.subprotocol, c.response, c.address = h.version, h.subprotocol, h.response, h.address
+	c.version, c.subprotocol, c.address = h.version, h.subprotocol, h.address
+	c.response, c.upgraded = h.response, h.upgraded
 	feed(c.reader, h.rest)
 	if c.phase == StateConnecting {
 		c.phase = StateOpen
@@ -245,9 +249,17 @@ func (c *Conn) Closed() <-chan CloseEvent {
 func (c *Conn) closedChannel() chan CloseEvent {
 	if c.closed.Load() == nil {
 		ch := make(chan CloseEvent, 1)
+		if c.published {
+			c.sendEvent(ch)
+		}
 		c.closed.Store(&ch)
 	}
 	return *c.closed.Load()
+}
+
+func (c *Conn) sendEvent(ch chan CloseEvent) {
+	ch <- c.end.event
+	close(ch)
 }
 
 // State tells where the connection stands.
@@ -298,6 +310,14 @@ func (c *Conn) Extensions() []negotiate.Offer {
 func (c *Conn) Response() *http.Response {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.response == nil && c.upgraded != nil {
+		c.response = &http.Response{
+			Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols,
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: c.upgraded.Header(), Body: http.NoBody,
+		}
+		c.upgraded = nil
+	}
 	return c.response
 }
 
@@ -338,6 +358,10 @@ func (c *Conn) currentTransport() transport {
 func (c *Conn) errorChannel() chan error {
 	if c.errors == nil {
 		c.errors = make(chan error, 4)
+		if c.end != nil && c.end.untold != nil {
+			c.errors <- c.end.untold
+			c.end.untold = nil
+		}
 		if c.published {
 			close(c.errors)
 		}

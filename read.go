@@ -669,9 +669,9 @@ func (c *Conn) publishLocked(again time.Duration) {
 	if c.atEnd().abandonTimer != nil {
 		c.atEnd().abandonTimer.Stop()
 	}
-	closed := c.closedChannel()
-	closed <- c.atEnd().event
-	close(closed)
+	if ch := c.closed.Load(); ch != nil {
+		c.sendEvent(*ch)
+	}
 	if c.errors != nil {
 		close(c.errors)
 	}

@@ -254,8 +254,7 @@ func (opts *ServerOptions) URL(r *http.Request) *url.URL {
 // Header returns the headers of the response, in a map of its own. Names are
 // canonical (see http.CanonicalHeaderKey).
 func (h *ServerHandshake) Header() http.Header {
-	header, _ := consumeFields(string(h.appendHeader(nil)))
-	return header
+	return fieldsOf(string(h.appendHeader(nil)))
 }
 
 // Status is that of the response: 101, and 200 to an extended CONNECT.
