@@ -127,6 +127,28 @@ func (o *AcceptOptions) negotiation() *negotiate.ServerOptions {
 	}
 }
 
+// noAcceptOptions stands for nil: for options are large, and would lie on the stack.
+var noAcceptOptions AcceptOptions
+
+func (o *AcceptOptions) handshakeTimeout() time.Duration {
+	return positive(o.HandshakeTimeout, DefaultHandshakeTimeout)
+}
+
+// newConn makes the connection of a handshake that is agreed on. What is large of it on
+// the stack is gone when it returns; see [accepting].
+//
+//go:noinline
+func (o *AcceptOptions) newConn(agreed *negotiate.ServerHandshake) *Conn {
+	c := newConn(o.settings())
+	c.version, c.subprotocol = agreed.Version, agreed.Subprotocol
+	return c
+}
+
+// address is the URL that the client has opened.
+func (o *AcceptOptions) address(r *http.Request) string {
+	return o.negotiation().URL(r).String()
+}
+
 // IsWebSocket reports whether r asks to open a WebSocket (RFC 6455, section 4.1).
 // It says nothing about whether the request is right in all else.
 func IsWebSocket(r *http.Request) bool { return negotiate.IsWebSocket(r) }
@@ -157,7 +179,7 @@ func IsWebSocket(r *http.Request) bool { return negotiate.IsWebSocket(r) }
 // needs to be told see the package negotiate/http2.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
 	if opts == nil {
-		opts = new(AcceptOptions)
+		opts = &noAcceptOptions
 	}
 	agreed, err := agree(r, opts)
 	if err != nil {
@@ -166,14 +188,14 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	if agreed.Status() == http.StatusOK {
 		return acceptStream(w, r, opts, agreed)
 	}
-	conn, rest, err := hijack(w)
+	network, rest, err := hijack(w)
 	if err != nil {
 		agreed.Pipeline.Close()
 		return nil, refuseRequest(w, err)
 	}
-	c := newConn(opts.settings())
-	c.requestHead = packRequest(r)
-	a := accepting{c, conn, agreed, opts.negotiation().URL(r).String(), positive(opts.HandshakeTimeout, DefaultHandshakeTimeout)}
+	c := opts.newConn(agreed)
+	c.requestHead, c.address = packRequest(r), opts.address(r)
+	a := accepting{c, network, agreed, opts.handshakeTimeout()}
 	if err := a.begin(rest); err != nil {
 		return nil, err
 	}
@@ -257,11 +279,14 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 }
 
 // An accepting completes the handshake of a request found good.
+//
+// It, and all that accepts a connection, has small frames: net/http has used a good part
+// of the 4 KiB of stack that its goroutine has by then, and to grow it once more took 3%
+// of the processor time of handshake, echo and close.
 type accepting struct {
 	conn    *Conn
 	network net.Conn
 	agreed  *negotiate.ServerHandshake
-	address string
 	timeout time.Duration
 }
 
@@ -269,17 +294,36 @@ type accepting struct {
 // of the request, that is left to the connection, which is connecting meanwhile.
 func (a *accepting) begin(rest []byte) error {
 	if a.agreed.NeedsBody() {
-		c := a.conn
-		c.writer, c.version, c.subprotocol, c.address = writerFor(a.agreed.Version), a.agreed.Version, a.agreed.Subprotocol, a.address
-		c.startConnecting(func(ctx context.Context) (*handshake, error) { return a.complete(ctx, rest) })
+		later := *a
+		a.conn.writer = writerFor(a.agreed.Version)
+		a.conn.startConnecting(func(ctx context.Context) (*handshake, error) { return later.complete(ctx, rest) })
 		return nil
 	}
-	h, err := a.respond(rest)
+	t, err := a.respond()
 	if err != nil {
 		return err
 	}
-	a.conn.start(h)
+	a.start(t, rest)
 	return nil
+}
+
+// start starts the connection that has been responded to.
+func (a *accepting) start(t transport, rest []byte) {
+	h := a.handshake(t, rest)
+	a.conn.start(&h)
+}
+
+func (a *accepting) handshake(t transport, rest []byte) handshake {
+	return handshake{
+		transport:   t,
+		reader:      a.conn.readerFor(a.agreed.Version, a.agreed.Pipeline),
+		writer:      writerFor(a.agreed.Version),
+		pipeline:    a.agreed.Pipeline,
+		rest:        rest,
+		version:     a.agreed.Version,
+		subprotocol: a.agreed.Subprotocol,
+		address:     a.conn.address,
+	}
 }
 
 // complete waits for the eight bytes that follow the request of hixie-76, maybe
@@ -297,33 +341,45 @@ func (a *accepting) complete(ctx context.Context, rest []byte) (*handshake, erro
 		return nil, &HandshakeError{Reason: "the request's body did not come", Err: err}
 	}
 	a.agreed.SetBody(body)
-	return a.respond(rest[n:])
+	t, err := a.respond()
+	if err != nil {
+		return nil, err
+	}
+	h := a.handshake(t, rest[n:])
+	return &h, nil
 }
 
 // respond sends the response, and leaves the connection without deadlines.
-func (a *accepting) respond(rest []byte) (*handshake, error) {
-	response := codec.NewBuffer(1 << 10)
-	defer response.Release()
-	a.network.SetDeadline(time.Now().Add(a.timeout))
-	_, err := a.network.Write(a.agreed.AppendResponse(response.Bytes))
-	if err == nil {
-		err = a.network.SetDeadline(time.Time{})
-	}
-	if err != nil {
+func (a *accepting) respond() (transport, error) {
+	t := newTransport(a.network)
+	if err := a.send(t); err != nil {
 		a.agreed.Pipeline.Close()
 		a.network.Close()
 		return nil, &HandshakeError{Reason: "the response could not be sent", Err: err}
 	}
-	return &handshake{
-		transport:   newTransport(a.network),
-		reader:      a.conn.readerFor(a.agreed.Version, a.agreed.Pipeline),
-		writer:      writerFor(a.agreed.Version),
-		pipeline:    a.agreed.Pipeline,
-		rest:        rest,
-		version:     a.agreed.Version,
-		subprotocol: a.agreed.Subprotocol,
-		address:     a.address,
-	}, nil
+	return t, nil
+}
+
+// send writes the response. What does not find room at once, which is little for a
+// socket that has sent nothing yet, has to within the timeout.
+func (a *accepting) send(t transport) error {
+	if err := a.network.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	w := directWrites.Get().(*directWrite)
+	w.head = codec.NewBuffer(1 << 10)
+	w.head.Bytes = a.agreed.AppendResponse(w.head.Bytes)
+	err := t.tryWrite(w)
+	left := w.finish(err)
+	if left == nil {
+		return err
+	}
+	defer left.Release()
+	a.network.SetDeadline(time.Now().Add(a.timeout))
+	if _, err := a.network.Write(left.Bytes); err != nil {
+		return err
+	}
+	return a.network.SetDeadline(time.Time{})
 }
 
 // The writers of a server have no state, so one of each does for all.

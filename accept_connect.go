@@ -41,7 +41,7 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 		pipeline:    agreed.Pipeline,
 		version:     agreed.Version,
 		subprotocol: agreed.Subprotocol,
-		address:     opts.negotiation().URL(r).String(),
+		address:     opts.address(r),
 	})
 	if h := holderOf(r); h != nil {
 		h.add(c)

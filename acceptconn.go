@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -9,7 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
+	"runtime"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -27,12 +26,12 @@ func AcceptConn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *h
 		return nil, nil, &UsageError{"AcceptConn", errNilContext}
 	}
 	if opts == nil {
-		opts = new(AcceptOptions)
+		opts = &noAcceptOptions
 	}
-	timeout := positive(opts.HandshakeTimeout, DefaultHandshakeTimeout)
-	c.SetDeadline(time.Now().Add(timeout))
-	stop := context.AfterFunc(ctx, func() { interrupt(c) })
-	conn, request, err := acceptOn(ctx, c, opts, timeout)
+	growStack()
+	c.SetDeadline(time.Now().Add(opts.handshakeTimeout()))
+	stop := interruptAfter(ctx, c)
+	conn, request, err := acceptOn(ctx, c, opts)
 	if !stop() {
 		if conn != nil {
 			conn.Abort()
@@ -46,13 +45,31 @@ func AcceptConn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *h
 	return conn, request, nil
 }
 
-func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions, timeout time.Duration) (*Conn, *http.Request, error) {
-	if secure, ok := c.(*tls.Conn); ok {
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return nil, nil, &HandshakeError{Reason: "TLS", Err: err}
-		}
+// growStack makes room for what a handshake needs of the stack, SHA-1 most of all. In a
+// goroutine made for the connection it has to grow, from 2 to 4 KiB, and here there are
+// few frames to move: each takes the runtime as long as some hundreds of instructions.
+//
+//go:noinline
+func growStack() {
+	var room [1200]byte
+	room[len(room)-1] = 1
+	runtime.KeepAlive(&room)
+}
+
+// interruptAfter interrupts what is under way on c when ctx ends, unless it is stopped
+// before; stop reports false when it has come too late.
+func interruptAfter(ctx context.Context, c net.Conn) (stop func() bool) {
+	if ctx.Done() == nil {
+		return neverInterrupted
 	}
-	head, rest, err := readRequestHead(c, positive(opts.MaxHandshakeSize, negotiate.DefaultMaxHeaderBytes))
+	return context.AfterFunc(ctx, func() { interrupt(c) })
+}
+
+func neverInterrupted() bool { return true }
+
+// acceptOn takes one step after the other. Where one fails it has refused the peer.
+func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *http.Request, error) {
+	head, rest, err := receiveHead(ctx, c, opts)
 	if err != nil {
 		return nil, nil, refuseConn(ctx, c, err)
 	}
@@ -64,22 +81,32 @@ func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions, timeout time
 	if err != nil {
 		return nil, request, refuseConn(ctx, c, err)
 	}
-	conn := newConn(opts.settings())
-	conn.requestHead = head
-	a := accepting{conn, c, agreed, opts.negotiation().URL(request).String(), timeout}
+	conn := opts.newConn(agreed)
+	conn.requestHead, conn.address = head, opts.address(request)
+	a := accepting{conn, c, agreed, opts.handshakeTimeout()}
 	if err := a.begin(rest); err != nil {
 		return nil, request, err
 	}
 	return conn, request, nil
 }
 
+// receiveHead completes the handshake of TLS and receives the head of the request.
+func receiveHead(ctx context.Context, c net.Conn, opts *AcceptOptions) (head string, rest []byte, err error) {
+	if secure, ok := c.(*tls.Conn); ok {
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return "", nil, &HandshakeError{Reason: "TLS", Err: err}
+		}
+	}
+	return readRequestHead(c, positive(opts.MaxHandshakeSize, negotiate.DefaultMaxHeaderBytes))
+}
+
 // readRequestHead reads up to the blank line that ends the head of a request.
-func readRequestHead(c net.Conn, limit int) (head, rest []byte, err error) {
+func readRequestHead(c net.Conn, limit int) (head string, rest []byte, err error) {
 	buffer := codec.NewBuffer(min(limit, 4<<10))
 	defer func() { buffer.Release() }()
 	for {
 		if len(buffer.Bytes) >= limit {
-			return nil, nil, &negotiate.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the head of the request is too long"}
+			return "", nil, &negotiate.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the head of the request is too long"}
 		}
 		if len(buffer.Bytes) == cap(buffer.Bytes) {
 			buffer = buffer.Grow(2 * cap(buffer.Bytes))
@@ -89,10 +116,10 @@ func readRequestHead(c net.Conn, limit int) (head, rest []byte, err error) {
 		buffer.Bytes = buffer.Bytes[:len(buffer.Bytes)+n]
 		if i := bytes.Index(buffer.Bytes[from:], []byte("\r\n\r\n")); i >= 0 {
 			end := from + i + 4
-			return bytes.Clone(buffer.Bytes[:end]), bytes.Clone(buffer.Bytes[end:]), nil
+			return string(buffer.Bytes[:end]), bytes.Clone(buffer.Bytes[end:]), nil
 		}
 		if err != nil {
-			return nil, nil, headError(err, len(buffer.Bytes))
+			return "", nil, headError(err, len(buffer.Bytes))
 		}
 	}
 }
@@ -111,44 +138,24 @@ func headError(err error, received int) error {
 }
 
 // readRequest makes the request of its head.
-func readRequest(c net.Conn, head []byte) (*http.Request, error) {
-	request, err := parseRequest(head)
+func readRequest(c net.Conn, head string) (*http.Request, error) {
+	request, err := negotiate.ParseRequest(head)
 	if err != nil {
 		return nil, &negotiate.Error{Status: http.StatusBadRequest, Section: "RFC 9112, section 3", Reason: "malformed request", Err: err}
 	}
 	request.RemoteAddr = c.RemoteAddr().String()
-	if secure, ok := c.(*tls.Conn); ok {
-		state := secure.ConnectionState()
-		request.TLS = &state
-	}
+	request.TLS = stateOfTLS(c)
 	return request, nil
 }
 
-// A headSource reads a head as http.ReadRequest wants it. It is pooled: its buffer is
-// 4 KiB, a good part of what a connection allocated in all.
-type headSource struct {
-	bytes    bytes.Reader
-	buffered *bufio.Reader
-}
-
-var headSources = sync.Pool{New: func() any {
-	s := new(headSource)
-	s.buffered = bufio.NewReader(&s.bytes)
-	return s
-}}
-
-// parseRequest makes a request without a body of its head.
-func parseRequest(head []byte) (*http.Request, error) {
-	s := headSources.Get().(*headSource)
-	s.bytes.Reset(head)
-	s.buffered.Reset(&s.bytes)
-	request, err := http.ReadRequest(s.buffered)
-	if err == nil {
-		request.Body = http.NoBody // the one it has may hold the source
+// stateOfTLS is what a request tells of TLS; nil without.
+func stateOfTLS(c net.Conn) *tls.ConnectionState {
+	secure, ok := c.(*tls.Conn)
+	if !ok {
+		return nil
 	}
-	s.bytes.Reset(nil)
-	headSources.Put(s)
-	return request, err
+	state := secure.ConnectionState()
+	return &state
 }
 
 // maxUnread is how much of what a refused peer still sends is read.

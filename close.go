@@ -179,10 +179,10 @@ func (c *Conn) limitClosing(timeout time.Duration) {
 
 // abandon ends the connection for the cause, and gives up what was received.
 func (c *Conn) abandon(cause error) {
-	c.fail(cause, 0)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.abandonReceived()
+	c.abandonReceived() // first, so that no time is set for the application to receive
+	c.mu.Unlock()
+	c.fail(cause, 0)
 }
 
 // abandonReceived gives up what the application has not received.
@@ -226,7 +226,7 @@ func (c *Conn) failLocked(cause error) {
 	c.beginClosing()
 	c.dropQueued()
 	c.settleFlushes()
-	c.settlePings(c.closedError())
+	c.settlePings()
 	if c.cancelConnect != nil {
 		c.cancelConnect()
 	}
@@ -386,7 +386,7 @@ func (c *Conn) stopWriter() {
 	c.broken = true
 	c.dropQueued()
 	c.settleFlushes()
-	c.settlePings(c.closedError())
+	c.settlePings()
 	if !c.writing {
 		c.mu.Unlock()
 		return
@@ -430,10 +430,20 @@ func (c *Conn) report(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.published {
-		select {
-		case c.errorChannel() <- err:
-		default:
-		}
+		c.tell(err)
+	}
+}
+
+// tell keeps the first error for errorChannel: most connections end with one, and few
+// applications ask.
+func (c *Conn) tell(err error) {
+	if c.errors == nil && c.atEnd().untold == nil {
+		c.end.untold = err
+		return
+	}
+	select {
+	case c.errorChannel() <- err:
+	default:
 	}
 }
 

@@ -34,6 +34,7 @@ type Conn struct {
 	sizes         *inboxSizes // of the last messages delivered, where they are large
 	discarding    int         // messages that nobody received after Close
 	messagesEnded bool
+	unsettled     func() error // what consume has left to do
 
 	// The writer's own. The writer is whoever set writing.
 	writer    codec.Writer
@@ -56,8 +57,9 @@ type Conn struct {
 type state struct {
 	address     string // the URL
 	request     *http.Request
-	requestHead []byte // of a request not kept
+	requestHead string // of a request not kept
 	response    *http.Response
+	upgraded    *negotiate.ClientHandshake // has the headers of a response not made yet
 	version     string
 	subprotocol string
 
@@ -102,6 +104,7 @@ type ending struct {
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
+	untold         error // the first for Errors, while that has no channel
 	closeTimer     *time.Timer
 	closeBy        time.Time // when closeTimer ends the connection
 	abandonTimer   *time.Timer
@@ -129,7 +132,8 @@ type handshake struct {
 	version     string
 	subprotocol string
 	response    *http.Response
-	address     string // of the URL
+	upgraded    *negotiate.ClientHandshake // has the headers of a response with status 101
+	address     string                     // of the URL
 }
 
 // newConn makes a connection that is still to be started.
@@ -177,7 +181,8 @@ func (c *Conn) follow() {
 // open takes the handshake over. What was queued meanwhile goes out.
 func (c *Conn) open(h *handshake) {
 	c.transport, c.reader, c.writer, c.pipeline = h.transport, h.reader, h.writer, h.pipeline
-	c.version, c.subprotocol, c.response, c.address = h.version, h.subprotocol, h.response, h.address
+	c.version, c.subprotocol, c.address = h.version, h.subprotocol, h.address
+	c.response, c.upgraded = h.response, h.upgraded
 	feed(c.reader, h.rest)
 	if c.phase == StateConnecting {
 		c.phase = StateOpen
@@ -244,9 +249,17 @@ func (c *Conn) Closed() <-chan CloseEvent {
 func (c *Conn) closedChannel() chan CloseEvent {
 	if c.closed.Load() == nil {
 		ch := make(chan CloseEvent, 1)
+		if c.published {
+			c.sendEvent(ch)
+		}
 		c.closed.Store(&ch)
 	}
 	return *c.closed.Load()
+}
+
+func (c *Conn) sendEvent(ch chan CloseEvent) {
+	ch <- c.end.event
+	close(ch)
 }
 
 // State tells where the connection stands.
@@ -297,13 +310,25 @@ func (c *Conn) Extensions() []negotiate.Offer {
 func (c *Conn) Response() *http.Response {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.response == nil && c.upgraded != nil {
+		c.response = &http.Response{
+			Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols,
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: c.upgraded.Header(), Body: http.NoBody,
+		}
+		c.upgraded = nil
+	}
 	return c.response
 }
 
-// BufferedAmount is the number of payload bytes that wait to be sent.
+// BufferedAmount is the number of payload bytes that wait to be sent: none after the
+// connection has ended.
 func (c *Conn) BufferedAmount() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.broken {
+		return 0 // a Send that waited for room may have yet to give it back
+	}
 	return c.budget.bytes
 }
 
@@ -333,6 +358,10 @@ func (c *Conn) currentTransport() transport {
 func (c *Conn) errorChannel() chan error {
 	if c.errors == nil {
 		c.errors = make(chan error, 4)
+		if c.end != nil && c.end.untold != nil {
+			c.errors <- c.end.untold
+			c.end.untold = nil
+		}
 		if c.published {
 			close(c.errors)
 		}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"slices"
 	"time"
@@ -205,10 +206,16 @@ type dialing struct {
 	visited []string      // requests made
 }
 
+// noOptions stands for nil. Options are only read.
+var noOptions DialOptions
+
+// plainDialer makes the network connections where the options have nothing for that.
+var plainDialer net.Dialer
+
 // newDialing checks what can be checked before there is a network.
 func newDialing(address string, opts *DialOptions) (*dialing, error) {
 	if opts == nil {
-		opts = new(DialOptions)
+		opts = &noOptions
 	}
 	d := &dialing{opts: opts, header: opts.Header, host: opts.Host}
 	target, err := negotiate.ParseURL(address)
@@ -330,11 +337,7 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 		version:     negotiate.Hybi13,
 		subprotocol: d.request.Subprotocol,
 		address:     d.target.URL.String(),
-		response: &http.Response{
-			Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols,
-			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: d.request.Header, Body: http.NoBody,
-		},
+		upgraded:    d.request,
 	}, nil
 }
 
@@ -366,8 +369,18 @@ func (d *dialing) dialNetwork(ctx context.Context, network, address string) (net
 	if d.opts.NetDialContext != nil {
 		return d.opts.NetDialContext(ctx, network, address)
 	}
-	return new(net.Dialer).DialContext(ctx, network, address)
+	if _, err := netip.ParseAddrPort(address); err == nil {
+		ctx = untimed{ctx}
+	}
+	return plainDialer.DialContext(ctx, network, address)
 }
+
+// untimed hides the deadline of a context, which ends then all the same. A net.Dialer
+// has two uses for a deadline: to share the time between the addresses of a name, and to
+// set a timer of its own, which wakes a processor that waits for the network.
+type untimed struct{ context.Context }
+
+func (untimed) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // exchange sends the request and reads the response; what came behind it is rest.
 func (d *dialing) exchange(conn net.Conn) (rest []byte, err error) {
@@ -376,11 +389,13 @@ func (d *dialing) exchange(conn net.Conn) (rest []byte, err error) {
 	if _, err := conn.Write(d.request.AppendRequest(buffer.Bytes)); err != nil {
 		return nil, err
 	}
-	buffer, n, err := readHead(conn, buffer, d.request.Consume)
+	buffer, n, err := readHead(conn, buffer, d.request)
 	var response *negotiate.ResponseError
 	switch {
 	case err == nil:
-		d.keepCookies(d.request.Header)
+		if d.opts.Jar != nil {
+			d.keepCookies(d.request.Header())
+		}
 		return append([]byte(nil), buffer.Bytes[n:]...), nil
 	case err == io.EOF:
 		return nil, &HandshakeError{Reason: "connection ended within the response", Err: io.ErrUnexpectedEOF, protocol: len(buffer.Bytes) > 0}
@@ -396,16 +411,21 @@ func (d *dialing) exchange(conn net.Conn) (rest []byte, err error) {
 	return nil, refusal(conn, err, response, buffer.Bytes[n:])
 }
 
-// readHead reads into the buffer until consume has found the end of a head, or a fault
-// in it. The buffer returned stands for the one given.
-func readHead(conn net.Conn, b *codec.Buffer, consume func([]byte) (int, error)) (*codec.Buffer, int, error) {
+// A headConsumer is a ClientHandshake or a ConnectAnswer of the package negotiate.
+type headConsumer interface {
+	Consume(b []byte) (n int, err error)
+}
+
+// readHead reads into the buffer until the end of a head has been found, or a fault in
+// it. The buffer returned stands for the one given.
+func readHead(conn net.Conn, b *codec.Buffer, h headConsumer) (*codec.Buffer, int, error) {
 	for {
 		if len(b.Bytes) == cap(b.Bytes) {
 			b = b.Grow(2 * cap(b.Bytes))
 		}
 		n, err := conn.Read(b.Bytes[len(b.Bytes):cap(b.Bytes)])
 		b.Bytes = b.Bytes[:len(b.Bytes)+n]
-		head, bad := consume(b.Bytes)
+		head, bad := h.Consume(b.Bytes)
 		if bad != negotiate.ErrNeedMore {
 			return b, head, bad
 		}

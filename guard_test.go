@@ -146,8 +146,8 @@ type watchedTransport struct {
 	reads, written []span
 }
 
-func (w *watchedTransport) read(r codec.Reader) error {
-	return w.transport.read(&watchedReader{Reader: r, watched: w})
+func (w *watchedTransport) read(r codec.Reader, c consumer) error {
+	return w.transport.read(&watchedReader{Reader: r, watched: w}, c)
 }
 
 func (w *watchedTransport) tryWrite(d *directWrite) error {

@@ -45,7 +45,7 @@ func (t *socketTransport) await() error {
 		}
 		err := t.raw.Read(t.readReady)
 		if err == nil {
-			t.idle.busy = true
+			t.idle.stir()
 			return t.readErr
 		}
 		if !t.idle.ticking || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -59,6 +59,9 @@ func (t *socketTransport) await() error {
 		}
 	}
 }
+
+// stir notes that something has come.
+func (i *idleness) stir() { i.busy = true }
 
 // tick sets the clock.
 func (t *socketTransport) tick() {

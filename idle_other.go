@@ -5,6 +5,8 @@ package websocket
 // idleness is of no use where there is no place to rest: the reading goroutine waits.
 type idleness struct{}
 
+func (*idleness) stir() {}
+
 func (t *socketTransport) await() error {
 	if err := t.raw.Read(t.readReady); err != nil {
 		return err

@@ -217,10 +217,11 @@ func (c *Conn) forgetPing(p *ping) {
 }
 
 // settlePings ends the waits for pongs that will not come.
-func (c *Conn) settlePings(err error) {
-	if c.pinging == nil {
+func (c *Conn) settlePings() {
+	if c.pinging == nil || len(c.pinging.pings) == 0 {
 		return
 	}
+	err := c.closedError()
 	for _, p := range c.pinging.pings {
 		p.err = err
 		close(p.done)

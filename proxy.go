@@ -101,9 +101,20 @@ func (p *proxyServer) String() string { return p.scheme + "://" + p.address }
 
 // proxyServer asks which proxy leads to the target, nil for none.
 func (d *dialing) proxyServer(ctx context.Context) (*proxyServer, error) {
-	choose := d.opts.Proxy
-	if choose == nil {
-		choose = http.ProxyFromEnvironment
+	u, err := d.chooseProxy(ctx)
+	if err != nil {
+		return nil, &ProxyError{Err: &hiddenError{"DialOptions.Proxy failed", err}}
+	}
+	if u == nil {
+		return nil, nil
+	}
+	return newProxyServer(u)
+}
+
+func (d *dialing) chooseProxy(ctx context.Context) (*url.URL, error) {
+	if d.opts.Proxy == nil {
+		// It looks at nothing but the URL.
+		return http.ProxyFromEnvironment(&http.Request{URL: httpURL(d.target)})
 	}
 	request := &http.Request{
 		Method: http.MethodGet,
@@ -112,14 +123,7 @@ func (d *dialing) proxyServer(ctx context.Context) (*proxyServer, error) {
 		Header: d.header.Clone(),
 		Host:   d.target.Host,
 	}
-	u, err := choose(request.WithContext(ctx))
-	if err != nil {
-		return nil, &ProxyError{Err: &hiddenError{"DialOptions.Proxy failed", err}}
-	}
-	if u == nil {
-		return nil, nil
-	}
-	return newProxyServer(u)
+	return d.opts.Proxy(request.WithContext(ctx))
 }
 
 // reach makes the connection to the target, through its proxy where it has one.
@@ -200,7 +204,7 @@ func openTunnel(conn net.Conn, request []byte, limit int) (early []byte, err err
 	buffer := codec.NewBuffer(1 << 10)
 	defer func() { buffer.Release() }()
 	answer := negotiate.ConnectAnswer{MaxHeaderBytes: limit}
-	buffer, n, err := readHead(conn, buffer, answer.Consume)
+	buffer, n, err := readHead(conn, buffer, &answer)
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}

@@ -93,6 +93,10 @@ func (c *Conn) receiveNext() error {
 	if err != nil {
 		return err
 	}
+	return c.gotEvent(event)
+}
+
+func (c *Conn) gotEvent(event codec.FrameEvent) error {
 	if event.Opcode.IsControl() {
 		return c.gotControl(event)
 	}
@@ -101,22 +105,70 @@ func (c *Conn) receiveNext() error {
 
 // readMore reads from the transport. What is at hand does not make an event.
 func (c *Conn) readMore() error {
-	if c.backlog.Load() {
-		c.backlog.Store(false)
-	}
+	c.noBacklog()
 	c.reader.Idle()
-	err := c.transport.read(c.reader)
+	err := c.transport.read(c.reader, c)
 	if err == errIdle {
 		return c.rest()
 	}
 	if err != nil {
 		return err
 	}
+	c.noteRead()
+	if later := c.unsettled; later != nil {
+		c.unsettled = nil
+		return later()
+	}
+	return nil
+}
+
+// noBacklog notes that what is at hand makes no message.
+func (c *Conn) noBacklog() {
+	if c.backlog.Load() {
+		c.backlog.Store(false)
+	}
+}
+
+func (c *Conn) noteRead() {
 	c.received.calls.Add(1)
 	if c.pingInterval > 0 {
 		c.activity.Add(1)
 	}
-	return nil
+}
+
+// consume deals with what has been read as far as that waits for nobody, and calls
+// nothing of the application's: whoever closes the socket would wait for it. The rest
+// is left to the read loop.
+func (c *Conn) consume() bool {
+	for len(c.messages) < cap(c.messages) {
+		event, err := c.reader.Next()
+		if err == codec.ErrNeedMore {
+			c.noteRead()
+			c.noBacklog()
+			return true
+		}
+		if err != nil {
+			return false // the reader gives it again
+		}
+		if event.Opcode.IsControl() || !c.surelyFits(event) {
+			c.unsettled = func() error { return c.gotEvent(event) }
+			return false
+		}
+		if err := c.gotMessage(event); err != nil {
+			c.unsettled = func() error { return err }
+			return false
+		}
+	}
+	return false
+}
+
+// surelyFits reports whether there is room for the message, whatever the extensions
+// make of it.
+func (c *Conn) surelyFits(event codec.FrameEvent) bool {
+	if c.pipeline != nil {
+		return len(c.messages) == 0
+	}
+	return c.fitsInbox(len(event.Payload))
 }
 
 // errResting ends a read loop that is started again by wake.
@@ -483,7 +535,7 @@ func (c *Conn) drain() {
 		return
 	}
 	sink := new(discard)
-	for !c.isBroken() && c.transport.read(sink) == nil {
+	for !c.isBroken() && c.transport.read(sink, sink) == nil {
 	}
 	sink.Idle()
 }
@@ -494,6 +546,7 @@ type discard struct{ buffer *codec.Buffer }
 func (d *discard) Next() (codec.FrameEvent, error) { return codec.FrameEvent{}, codec.ErrNeedMore }
 func (d *discard) Wrote(int)                       {}
 func (d *discard) Rest() int                       { return 0 }
+func (d *discard) consume() bool                   { return false }
 
 func (d *discard) Space(int) []byte {
 	if d.buffer == nil {
@@ -616,9 +669,9 @@ func (c *Conn) publishLocked(again time.Duration) {
 	if c.atEnd().abandonTimer != nil {
 		c.atEnd().abandonTimer.Stop()
 	}
-	closed := c.closedChannel()
-	closed <- c.atEnd().event
-	close(closed)
+	if ch := c.closed.Load(); ch != nil {
+		c.sendEvent(*ch)
+	}
 	if c.errors != nil {
 		close(c.errors)
 	}

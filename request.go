@@ -1,9 +1,10 @@
 package websocket
 
 import (
-	"crypto/tls"
 	"net/http"
 	"strings"
+
+	"github.com/chanws/websocket/negotiate"
 )
 
 // Request is the request that a server accepted; nil for a client. With [Handler]
@@ -13,7 +14,7 @@ import (
 func (c *Conn) Request() *http.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.request != nil || c.requestHead == nil {
+	if c.request != nil || c.requestHead == "" {
 		return c.request
 	}
 	r := c.unpackRequest()
@@ -27,26 +28,33 @@ func (c *Conn) Request() *http.Request {
 func (c *Conn) keepRequest(r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.request, c.requestHead = r, nil
+	c.request, c.requestHead = r, ""
 }
 
 // packRequest gives the head of a request in the bytes of HTTP/1.1.
-func packRequest(r *http.Request) []byte {
+func packRequest(r *http.Request) string {
 	size := len(r.Method) + len(r.RequestURI) + len(r.Host) + 32
 	for name, values := range r.Header {
 		for _, value := range values {
 			size += len(name) + len(value) + 4
 		}
 	}
-	head := append(make([]byte, 0, size), r.Method...)
-	head = append(append(head, ' '), r.RequestURI...)
-	head = append(append(append(head, " HTTP/1.1\r\nHost: "...), r.Host...), "\r\n"...)
+	var head strings.Builder
+	head.Grow(size)
+	writeStrings(&head, r.Method, " ", r.RequestURI, " HTTP/1.1\r\nHost: ", r.Host, "\r\n")
 	for name, values := range r.Header {
 		for _, value := range values {
-			head = append(append(append(append(head, name...), ": "...), oneLine(value)...), "\r\n"...)
+			writeStrings(&head, name, ": ", oneLine(value), "\r\n")
 		}
 	}
-	return append(head, "\r\n"...)
+	head.WriteString("\r\n")
+	return head.String()
+}
+
+func writeStrings(b *strings.Builder, all ...string) {
+	for _, s := range all {
+		b.WriteString(s)
+	}
 }
 
 // oneLine makes a value fit for its line, as net/http does when it writes one: what
@@ -63,7 +71,7 @@ var lineEnds = strings.NewReplacer("\r", " ", "\n", " ")
 
 // unpackRequest reads what packRequest wrote.
 func (c *Conn) unpackRequest() *http.Request {
-	r, err := parseRequest(c.requestHead)
+	r, err := negotiate.ParseRequest(c.requestHead)
 	if err != nil {
 		return nil
 	}
@@ -72,10 +80,7 @@ func (c *Conn) unpackRequest() *http.Request {
 	}
 	r.RemoteAddr = c.transport.remoteAddr().String()
 	if t, ok := c.transport.(*connTransport); ok {
-		if secure, ok := t.Conn.(*tls.Conn); ok {
-			state := secure.ConnectionState()
-			r.TLS = &state
-		}
+		r.TLS = stateOfTLS(t.Conn)
 	}
 	return r
 }

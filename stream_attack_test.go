@@ -27,10 +27,13 @@ func masked(first byte, payload string) []byte {
 }
 
 // attacked is a server that echoes, and sends without an end where the path is
-// /flood, and tells how each connection ended.
-func attacked(t *testing.T, config *http.HTTP2Config) (*httptest.Server, <-chan websocket.CloseEvent) {
-	ended := make(chan websocket.CloseEvent, 1000)
-	s := httptest.NewUnstartedServer(websocket.Handler(func(c *websocket.Conn) {
+// /flood, and tells of each connection that it was accepted and how it ended. A client
+// may have its response before Accept does: where it resets the stream then, there is
+// no connection.
+func attacked(t *testing.T, config *http.HTTP2Config) (s *httptest.Server, accepted <-chan struct{}, ended <-chan websocket.CloseEvent) {
+	began, over := make(chan struct{}, 1000), make(chan websocket.CloseEvent, 1000)
+	s = httptest.NewUnstartedServer(websocket.Handler(func(c *websocket.Conn) {
+		began <- struct{}{}
 		for c.URL().Path == "/flood" && c.Send(context.Background(), websocket.Binary(make([]byte, 16<<10))) == nil {
 		}
 		for m := range c.Messages() {
@@ -40,7 +43,7 @@ func attacked(t *testing.T, config *http.HTTP2Config) (*httptest.Server, <-chan 
 		}
 		for range c.Messages() {
 		}
-		ended <- <-c.Closed()
+		over <- <-c.Closed()
 	}, &websocket.AcceptOptions{CloseTimeout: 200 * time.Millisecond}))
 	s.EnableHTTP2 = true
 	s.Config.HTTP2 = config
@@ -50,7 +53,7 @@ func attacked(t *testing.T, config *http.HTTP2Config) (*httptest.Server, <-chan 
 		s.CloseClientConnections()
 		s.Close()
 	})
-	return s, ended
+	return s, began, over
 }
 
 func TestStreamAttacksOnAServer(t *testing.T) {
@@ -124,14 +127,16 @@ func TestStreamAttacksOnAServer(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			leavesNothing(t)
-			s, ended := attacked(t, websocket.HTTP2Config())
+			s, accepted, ended := attacked(t, websocket.HTTP2Config())
 			other, err := dialH2(t, s, websocket.DialOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
+			wantResult(t, "the other", accepted)
 			w := dialWire(t, s)
 			w.connect(1, test.path)
 			w.wantStatus(1, "200")
+			wantResult(t, "Accept", accepted)
 			test.attack(w)
 			e := wantResult(t, "the WebSocket", ended)
 			if want := map[bool]websocket.StatusCode{false: 1006, true: 1000}[test.clean]; e.Code != want && e.Code != 1007 {
@@ -188,7 +193,7 @@ func TestStreamAttacksOnTheHandshake(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			leavesNothing(t)
-			s, ended := attacked(t, websocket.HTTP2Config())
+			s, _, ended := attacked(t, websocket.HTTP2Config())
 			w := dialWire(t, s)
 			test.attack(w)
 			test.want(w)
@@ -243,7 +248,7 @@ func TestStreamPeerDoesNotReadTCP(t *testing.T) {
 		t.Errorf("WriteByteTimeout is %v", config.WriteByteTimeout)
 	}
 	config.WriteByteTimeout = 300 * time.Millisecond
-	s, ended := attacked(t, config)
+	s, _, ended := attacked(t, config)
 	w := dialWire(t, s, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
 	w.WriteWindowUpdate(0, 1<<31-1-65535)
 	w.connect(1, "/flood")

@@ -62,7 +62,7 @@ func TestStreamMessagesInDATAFrames(t *testing.T) {
 // What a server with HTTP2Config says of itself.
 func TestHTTP2ConfigOnTheWire(t *testing.T) {
 	leavesNothing(t)
-	s, _ := attacked(t, websocket.HTTP2Config())
+	s, _, _ := attacked(t, websocket.HTTP2Config())
 	f, err := dialWire(t, s).ReadFrame()
 	settings, ok := f.(*http2.SettingsFrame)
 	if err != nil || !ok {

@@ -14,8 +14,8 @@ import (
 // writes at a time; the rest may be called by any.
 type transport interface {
 	// read waits for input and puts it into r. A transport that can keeps no
-	// buffer while it waits.
-	read(r codec.Reader) error
+	// buffer while it waits. It may go on as long as c deals with what was read.
+	read(r codec.Reader, c consumer) error
 
 	// rest, after errIdle, has c woken when there is input. It reports false where a
 	// goroutine has to wait after all.
@@ -48,6 +48,13 @@ type transport interface {
 	remoteAddr() net.Addr
 }
 
+// A consumer deals with what a transport reads.
+type consumer interface {
+	// consume deals with what was read as far as nobody has to wait for that, and
+	// reports whether that was all of it.
+	consume() bool
+}
+
 // errIdle is what the read of a transport returns when nothing comes, if it needs no
 // goroutine to wait for that.
 var errIdle = errors.New("websocket: idle")
@@ -69,7 +76,7 @@ type connTransport struct {
 // waits holds.
 const waitingRead = 4 << 10
 
-func (t *connTransport) read(r codec.Reader) error {
+func (t *connTransport) read(r codec.Reader, _ consumer) error {
 	limit := 0
 	if r.Rest() == 0 {
 		limit = waitingRead

@@ -26,7 +26,7 @@ type requestTransport struct {
 	readTimer, writeTimer *time.Timer
 }
 
-func (t *requestTransport) read(r codec.Reader) error {
+func (t *requestTransport) read(r codec.Reader, _ consumer) error {
 	err := readStream(t.in, r)
 	if err == nil {
 		return nil

@@ -102,7 +102,7 @@ func (t *responseTransport) giveBack() {
 
 // read waits with an empty read where it may, so that no buffer is held meanwhile.
 // Where an empty read does not wait, the buffer does.
-func (t *responseTransport) read(r codec.Reader) error {
+func (t *responseTransport) read(r codec.Reader, _ consumer) error {
 	if t.over.Load() {
 		return io.EOF
 	}

@@ -17,13 +17,15 @@ type socketTransport struct {
 	connTransport
 	raw syscall.RawConn
 
-	// Arguments and result of readOnce, which the reader owns: made once, so that a
+	// Arguments and result of readReady, which the reader owns: made once, so that a
 	// call allocates nothing.
 	reader    codec.Reader
+	consumer  consumer
 	readErr   error
 	readReady func(fd uintptr) bool
 
-	idle idleness
+	foresight foresight
+	idle      idleness
 }
 
 // newSocketTransport returns nil for what is not a plain socket. Types that embed
@@ -41,34 +43,51 @@ func newSocketTransport(c net.Conn) transport {
 		return nil
 	}
 	t := &socketTransport{connTransport: connTransport{c}, raw: raw}
-	t.readReady = t.readOnce
+	t.readReady = t.readAll
 	return t
 }
 
-func (t *socketTransport) read(r codec.Reader) error {
-	t.reader, t.readErr = r, nil
+func (t *socketTransport) read(r codec.Reader, c consumer) error {
+	t.reader, t.consumer, t.readErr = r, c, nil
 	return t.await()
 }
 
-// readOnce reads what is there; false means to wait for readiness and call again.
-func (t *socketTransport) readOnce(fd uintptr) bool {
+// readAll reads what is there; false means to wait for readiness and call again.
+//
+// To wait without having found nothing is possible within one call of RawConn.Read:
+// readiness that comes up meanwhile is kept for it. It is noted when it comes up only,
+// so there must really be nothing left.
+func (t *socketTransport) readAll(fd uintptr) bool {
 	for {
-		n, err := syscall.Read(int(fd), t.reader.Space(0))
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
+		n, drained, err := t.receive(int(fd))
+		if n > 0 {
+			t.reader.Wrote(n)
+			if !drained || !t.consumer.consume() {
+				return true
+			}
+			t.idle.stir()
 			t.reader.Idle()
 			return false
-		case err != nil:
-			t.readErr = &net.OpError{Op: "read", Net: "tcp", Source: t.LocalAddr(), Addr: t.RemoteAddr(), Err: err}
-		case n <= 0:
-			t.readErr = io.EOF
-		default:
-			t.reader.Wrote(n)
 		}
-		return true
+		if err == syscall.EINTR {
+			continue
+		}
+		return t.readNothing(n, err)
 	}
+}
+
+// readNothing deals with a read that gave no bytes.
+func (t *socketTransport) readNothing(n int, err error) bool {
+	switch {
+	case err == syscall.EAGAIN:
+		t.reader.Idle()
+		return false
+	case err != nil:
+		t.readErr = &net.OpError{Op: "read", Net: "tcp", Source: t.LocalAddr(), Addr: t.RemoteAddr(), Err: err}
+	default:
+		t.readErr = io.EOF
+	}
+	return true
 }
 
 func (t *socketTransport) canTry() bool { return true }

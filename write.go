@@ -358,9 +358,9 @@ func (c *Conn) writeLoop() {
 	}
 }
 
-// transformLoop is the write loop of a connection with extensions. See growStack.
+// transformLoop is the write loop of a connection with extensions. See growStackToCompress.
 func (c *Conn) transformLoop() {
-	growStack()
+	growStackToCompress()
 	c.writeLoop()
 }
 

@@ -73,7 +73,7 @@ func offerExtensions(known []Extension) (pending []clientOffer, offers []Offer, 
 // (RFC 6455, section 4.1, item 5)
 func clientPipeline(lines []string, pending []clientOffer) (*Pipeline, error) {
 	answers, err := ParseExtensions(lines)
-	if err != nil {
+	if err != nil || len(answers) == 0 {
 		return nil, err
 	}
 	p := &Pipeline{}
@@ -83,7 +83,7 @@ func clientPipeline(lines []string, pending []clientOffer) (*Pipeline, error) {
 			return nil, err
 		}
 	}
-	return p.orNil(), nil
+	return p, nil
 }
 
 // activate adds the session of one answer.

@@ -36,16 +36,14 @@ type ClientHandshake struct {
 	Subprotocol string
 	// Pipeline has the sessions of the extensions agreed on. It is nil, and as
 	// such valid, if there are none. Whoever drops the handshake closes it.
-	Pipeline *Pipeline
-	// Header has the headers of the response, nil before it came. The status
-	// was 101, or 2xx to an extended CONNECT.
-	Header http.Header
-
+	Pipeline     *Pipeline
 	request      []byte
 	accept       [acceptSize]byte
 	subprotocols []string
 	pending      []clientOffer
 	heads        headReader
+	fields       string      // the header lines of the response
+	header       http.Header // them, once it is known
 }
 
 // Client prepares the handshake with t. The key is 16 random bytes from
@@ -70,7 +68,7 @@ func Client(t *Target, key [16]byte, opts *ClientOptions) (*ClientHandshake, err
 	}
 	encoded := encodeKey(key)
 	h.accept = acceptKey(string(encoded[:]))
-	h.request = appendRequest(make([]byte, 0, 512), t, encoded, offers, opts)
+	h.request = appendRequest(make([]byte, 0, 256), t, encoded, offers, opts)
 	return h, nil
 }
 
@@ -150,20 +148,28 @@ func (h *ClientHandshake) Consume(b []byte) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if failure := h.check(response); failure != nil {
-		failure.Status, failure.Header = response.status, response.header
-		failure.BodyLength, failure.Chunked = bodyLength(response)
+	if failure := h.check(&response); failure != nil {
+		failure.Status, failure.Header = response.status, fieldsOf(response.fields)
+		failure.BodyLength, failure.Chunked = bodyLength(response.status, failure.Header)
 		return n, failure
 	}
-	h.Header = response.header
+	h.fields = response.fields
 	h.request, h.pending, h.subprotocols = nil, nil, nil
 	return n, nil
 }
 
+// Header gives the headers of the response, nil before it came. The status was 101, or
+// 2xx to an extended CONNECT. It is made when first asked for, by one goroutine at a time.
+func (h *ClientHandshake) Header() http.Header {
+	if h.header == nil && h.fields != "" {
+		h.header = fieldsOf(h.fields)
+	}
+	return h.header
+}
+
 // check validates the response as RFC 6455, section 4.1 lists it, and takes
 // over what it says.
-func (h *ClientHandshake) check(response head) *ResponseError {
-	header := response.header
+func (h *ClientHandshake) check(response *head) *ResponseError {
 	switch {
 	// "If the status code received from the server is not 101, the client
 	// handles the response per HTTP procedures" (item 1)
@@ -175,27 +181,27 @@ func (h *ClientHandshake) check(response head) *ResponseError {
 	// "If the response lacks an |Upgrade| header field or the |Upgrade| header
 	// field contains a value that is not an ASCII case-insensitive match for the
 	// value "websocket"" (item 2)
-	case len(header["Upgrade"]) != 1 || !equalFold(header["Upgrade"][0], "websocket"):
+	case response.upgrade.lines != 1 || !equalFold(response.upgrade.value, "websocket"):
 		return failed("the Upgrade header of the response is not websocket")
 	// "If the response lacks a |Connection| header field or the |Connection|
 	// header field doesn't contain a token that is an ASCII case-insensitive
 	// match for the value "Upgrade"" (item 3)
-	case !listContains(header["Connection"], "upgrade"):
+	case !response.upgrades:
 		return failed("the Connection header of the response does not list upgrade")
 	// "If the response lacks a |Sec-WebSocket-Accept| header field or the
 	// |Sec-WebSocket-Accept| contains a value other than [...]" (item 4)
-	case len(header["Sec-Websocket-Accept"]) != 1 || header["Sec-Websocket-Accept"][0] != string(h.accept[:]):
+	case response.accept.lines != 1 || response.accept.value != string(h.accept[:]):
 		return failed("the Sec-WebSocket-Accept of the response does not match the key")
 	}
-	return h.checkAgreement(header)
+	return h.checkAgreement(response.subprotocol, response.extensions)
 }
 
 // checkAgreement takes over what the server chose of what was offered.
-func (h *ClientHandshake) checkAgreement(header http.Header) *ResponseError {
-	if failure := h.checkSubprotocol(header["Sec-Websocket-Protocol"]); failure != nil {
+func (h *ClientHandshake) checkAgreement(subprotocol soleField, extensions []string) *ResponseError {
+	if failure := h.checkSubprotocol(subprotocol); failure != nil {
 		return failure
 	}
-	pipeline, err := clientPipeline(header["Sec-Websocket-Extensions"], h.pending)
+	pipeline, err := clientPipeline(extensions, h.pending)
 	if err != nil {
 		return &ResponseError{Section: sectionClient, Reason: "the extensions of the response were not agreed", Err: err}
 	}
@@ -209,17 +215,17 @@ func (h *ClientHandshake) checkAgreement(header http.Header) *ResponseError {
 // header field indicates the use of a subprotocol that was not present in the
 // client's handshake [...], the client MUST _Fail the WebSocket Connection_"
 // (item 6)
-func (h *ClientHandshake) checkSubprotocol(answer []string) *ResponseError {
-	if len(answer) == 0 {
+func (h *ClientHandshake) checkSubprotocol(answer soleField) *ResponseError {
+	if answer.lines == 0 {
 		return nil
 	}
-	if len(answer) > 1 {
+	if answer.lines > 1 {
 		return &ResponseError{Section: "RFC 6455, section 11.3.4", Reason: "the response names more than one subprotocol"}
 	}
-	if !contains(h.subprotocols, answer[0]) {
+	if !contains(h.subprotocols, answer.value) {
 		return failed("the response names a subprotocol that was not offered")
 	}
-	h.Subprotocol = answer[0]
+	h.Subprotocol = answer.value
 	return nil
 }
 

@@ -35,7 +35,7 @@ func TestClientSampleOfSection1_3(t *testing.T) {
 	if n != len(sampleResponse) || err != nil {
 		t.Fatalf("Consume = %d, %v; want %d", n, err, len(sampleResponse))
 	}
-	if h.Subprotocol != "chat" || h.Header.Get("Upgrade") != "websocket" || h.Pipeline != nil {
+	if h.Subprotocol != "chat" || h.Header().Get("Upgrade") != "websocket" || h.Pipeline != nil {
 		t.Errorf("%+v", h)
 	}
 }
@@ -150,7 +150,7 @@ func TestInterimResponsesAreSkipped(t *testing.T) {
 	if n, err := h.Consume([]byte(interim + sampleResponse)); n != len(interim+sampleResponse) || err != nil {
 		t.Error(n, err)
 	}
-	if h.Header.Get("Link") != "" {
+	if h.Header().Get("Link") != "" {
 		t.Error("the headers of an interim response were kept")
 	}
 	h = sampleClient(t)

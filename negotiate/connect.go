@@ -79,13 +79,14 @@ func (a *ConnectAnswer) Consume(b []byte) (n int, err error) {
 		return 0, err
 	}
 	if response.status < 200 || response.status > 299 {
-		length, chunked := bodyLength(response)
+		header := fieldsOf(response.fields)
+		length, chunked := bodyLength(response.status, header)
 		return n, &ProxyError{
-			Status: response.status, Header: response.header, BodyLength: length, Chunked: chunked,
+			Status: response.status, Header: header, BodyLength: length, Chunked: chunked,
 			Section: sectionConnect, Reason: "the proxy refused the tunnel",
 		}
 	}
-	a.Header = response.header
+	a.Header = fieldsOf(response.fields)
 	return n, nil
 }
 

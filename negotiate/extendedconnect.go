@@ -117,7 +117,7 @@ func (connectReply) appendProtocol(dst []byte, name string) []byte {
 // URL (RFC 8441, section 5), except that host stands for the authority.
 func (h *ClientHandshake) ConnectHeader() (header http.Header, host string) {
 	_, fields, _ := strings.Cut(string(h.request), "\r\n")
-	header, _ = consumeFields(fields)
+	header = fieldsOf(fields)
 	host = header.Get("Host")
 	for _, name := range [...]string{"Host", "Upgrade", "Connection", "Sec-Websocket-Key"} {
 		delete(header, name)
@@ -132,7 +132,7 @@ func (h *ClientHandshake) ConsumeConnect(status int, header http.Header) error {
 		failure.Status, failure.Header, failure.BodyLength = status, header, -1
 		return failure
 	}
-	h.Header = header
+	h.header = header
 	h.request, h.pending, h.subprotocols = nil, nil, nil
 	return nil
 }
@@ -143,7 +143,12 @@ func (h *ClientHandshake) checkConnected(status int, header http.Header) *Respon
 	if status < 200 || status > 299 {
 		return &ResponseError{Section: sectionStreams, Reason: "the status of the response is not 2xx"}
 	}
-	return h.checkAgreement(header)
+	subprotocols := header["Sec-Websocket-Protocol"]
+	answer := soleField{lines: len(subprotocols)}
+	if len(subprotocols) > 0 {
+		answer.value = subprotocols[0]
+	}
+	return h.checkAgreement(answer, header["Sec-Websocket-Extensions"])
 }
 
 // An UpgradeError is returned by an [http.RoundTripper] that was given an extended

@@ -12,11 +12,43 @@ import (
 // options say none: 64 KiB.
 const DefaultMaxHeaderBytes = 64 << 10
 
-// A head is the status line and headers of a response.
+// A head is the status line and headers of a response. Of the headers it has those of
+// the handshake; few ask for the others.
 type head struct {
 	minor  int // of the HTTP version 1.x
 	status int
-	header http.Header
+	fields string // the header lines, all well-formed
+
+	upgrade, accept, subprotocol soleField
+	upgrades                     bool // Connection lists it
+	extensions                   []string
+}
+
+// A soleField is a header that must not occur twice.
+type soleField struct {
+	lines int
+	value string // of the last line
+}
+
+func (f *soleField) note(value string) {
+	f.lines++
+	f.value = value
+}
+
+// note takes over what the handshake looks at.
+func (h *head) note(name, value string) {
+	switch {
+	case equalFold(name, "Upgrade"):
+		h.upgrade.note(value)
+	case equalFold(name, "Connection"):
+		h.upgrades = h.upgrades || listHas(value, "upgrade")
+	case equalFold(name, "Sec-WebSocket-Accept"):
+		h.accept.note(value)
+	case equalFold(name, "Sec-WebSocket-Protocol"):
+		h.subprotocol.note(value)
+	case equalFold(name, "Sec-WebSocket-Extensions"):
+		h.extensions = append(h.extensions, value)
+	}
 }
 
 // A fault is what is wrong with a head: the rule and a few words.
@@ -115,11 +147,11 @@ func parseHead(s string) (head, *fault) {
 	if !ok {
 		return head{}, faultStatus
 	}
-	header, ok := consumeFields(fields)
-	if !ok {
+	h := head{minor: minor, status: status, fields: fields}
+	if !eachField(fields, h.note) {
 		return head{}, faultField
 	}
-	return head{minor, status, header}, nil
+	return h, nil
 }
 
 // consumeStatus reads a status line: "HTTP-version SP status-code SP [
@@ -140,33 +172,41 @@ func consumeStatus(line string) (minor, status int, ok bool) {
 	return int(line[7] - '0'), status, ok
 }
 
-// consumeFields reads header lines, up to a blank one or to the end. Lines
-// that are folded, have white space before the colon or control characters are
-// refused: they are read differently by different readers.
-func consumeFields(s string) (http.Header, bool) {
-	n := strings.Count(s, "\r\n")
-	header := make(http.Header, n)
-	values := make([]string, n) // one allocation for the values of all
+// eachField reads header lines, up to a blank one or to the end. It reports false for
+// lines that are folded, have white space before the colon or control characters: they
+// are read differently by different readers.
+func eachField(s string, do func(name, value string)) bool {
 	for s != "" {
 		var line string
 		line, s, _ = strings.Cut(s, "\r\n")
 		if line == "" {
-			return header, s == ""
+			return s == ""
 		}
 		name, value, found := strings.Cut(line, ":")
 		value = trimSpace(value)
 		if !found || !validToken(name) || !validValue(value) {
-			return nil, false
+			return false
 		}
+		do(name, value)
+	}
+	return true
+}
+
+// fieldsOf gives the header lines, which are well-formed, by their names.
+func fieldsOf(lines string) http.Header {
+	n := strings.Count(lines, "\r\n")
+	header := make(http.Header, n)
+	values := make([]string, n) // one allocation for the values of all
+	eachField(lines, func(name, value string) {
 		name = canonical(name)
 		if had := header[name]; had != nil {
 			header[name] = append(had, value)
-			continue
+			return
 		}
 		values[0] = value
 		header[name], values = values[:1:1], values[1:]
-	}
-	return header, true
+	})
+	return header
 }
 
 // canonical is http.CanonicalHeaderKey without the memory, for the names every
@@ -175,6 +215,10 @@ func canonical(name string) string {
 	switch name {
 	case "Sec-WebSocket-Accept":
 		return "Sec-Websocket-Accept"
+	case "Sec-WebSocket-Key":
+		return "Sec-Websocket-Key"
+	case "Sec-WebSocket-Version":
+		return "Sec-Websocket-Version"
 	case "Sec-WebSocket-Protocol":
 		return "Sec-Websocket-Protocol"
 	case "Sec-WebSocket-Extensions":
@@ -189,16 +233,16 @@ func canonical(name string) string {
 // "If a message is received with both a Transfer-Encoding and a Content-Length
 // header field, the Transfer-Encoding overrides the Content-Length" (RFC 9112,
 // section 6.3)
-func bodyLength(h head) (length int64, chunked bool) {
-	codings := h.header["Transfer-Encoding"]
+func bodyLength(status int, header http.Header) (length int64, chunked bool) {
+	codings := header["Transfer-Encoding"]
 	if len(codings) > 0 {
 		return -1, listContains(codings[len(codings)-1:], "chunked")
 	}
-	switch h.status {
+	switch status {
 	case http.StatusSwitchingProtocols, http.StatusNoContent, http.StatusNotModified:
 		return 0, false
 	}
-	lengths := h.header["Content-Length"]
+	lengths := header["Content-Length"]
 	if len(lengths) != 1 {
 		return -1, false
 	}

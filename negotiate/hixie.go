@@ -23,7 +23,8 @@ func newHixieSite(r *http.Request, opts *ServerOptions, section string) (hixieSi
 	if len(origins) != 1 || origins[0] == "" || !validValue(origins[0]) {
 		return hixieSite{}, badRequest(section, "the Origin header is missing, malformed or repeated")
 	}
-	location := requestURL(r, opts).String()
+	u := requestURL(r, opts)
+	location := u.String()
 	if !validValue(location) {
 		return hixieSite{}, badRequest(section, "the request's URL has control characters")
 	}

@@ -10,7 +10,7 @@ import (
 //
 // "The request MUST contain a |Host| header field whose value contains /host/"
 // (RFC 6455, section 4.1, item 4): the client's idea of the server's name.
-func requestURL(r *http.Request, opts *ServerOptions) *url.URL {
+func requestURL(r *http.Request, opts *ServerOptions) url.URL {
 	u := url.URL{Scheme: "ws", Host: r.Host, Path: "/"}
 	if r.URL != nil {
 		u.Path, u.RawPath = r.URL.Path, r.URL.RawPath
@@ -22,7 +22,7 @@ func requestURL(r *http.Request, opts *ServerOptions) *url.URL {
 	if r.TLS != nil || opts.TrustForwarded && forwardedSecure(r.Header) {
 		u.Scheme = "wss"
 	}
-	return &u
+	return u
 }
 
 // forwardedSecure reports whether a proxy in front says that the client came

@@ -247,14 +247,14 @@ func (opts *ServerOptions) URL(r *http.Request) *url.URL {
 	if opts == nil {
 		opts = &ServerOptions{}
 	}
-	return requestURL(r, opts)
+	u := requestURL(r, opts) // by value: who only wants its string allocates nothing else
+	return &u
 }
 
 // Header returns the headers of the response, in a map of its own. Names are
 // canonical (see http.CanonicalHeaderKey).
 func (h *ServerHandshake) Header() http.Header {
-	header, _ := consumeFields(string(h.appendHeader(nil)))
-	return header
+	return fieldsOf(string(h.appendHeader(nil)))
 }
 
 // Status is that of the response: 101, and 200 to an extended CONNECT.

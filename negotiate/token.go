@@ -23,12 +23,20 @@ var tokenBytes = func() (table [256]bool) {
 // (RFC 6455, section 4.2.1, items 3 and 4).
 func listContains(lists []string, element string) bool {
 	for _, list := range lists {
-		for list != "" {
-			var e string
-			e, list = cutElement(list)
-			if equalFold(e, element) {
-				return true
-			}
+		if listHas(list, element) {
+			return true
+		}
+	}
+	return false
+}
+
+// listHas is listContains for one list.
+func listHas(list, element string) bool {
+	for list != "" {
+		var e string
+		e, list = cutElement(list)
+		if equalFold(e, element) {
+			return true
 		}
 	}
 	return false

@@ -59,13 +59,19 @@ func ParseURL(raw string) (*Target, error) {
 	if err != nil {
 		return nil, &URLError{"RFC 3986", "malformed"}
 	}
-	return NewTarget(u)
+	return newTarget(u)
 }
 
 // NewTarget is [ParseURL] for a URL already parsed, such as the one a redirect
 // leads to. It does not keep u.
 func NewTarget(u *url.URL) (*Target, error) {
-	t := &Target{user: u.User}
+	own := *u
+	return newTarget(&own)
+}
+
+// newTarget takes u over.
+func newTarget(u *url.URL) (*Target, error) {
+	t := &Target{URL: u, user: u.User}
 	var port string
 	switch strings.ToLower(u.Scheme) {
 	case "ws", "http":
@@ -91,7 +97,7 @@ func NewTarget(u *url.URL) (*Target, error) {
 	if err := t.setHost(u.Hostname(), u.Port(), port); err != nil {
 		return nil, err
 	}
-	t.URL = t.plainURL(u, port)
+	t.showPlain(port)
 	return t, nil
 }
 
@@ -109,7 +115,10 @@ func (t *Target) setHost(name, port, standard string) error {
 	}
 	t.ServerName = name
 	t.Host = net.JoinHostPort(name, port)
-	t.Address = net.JoinHostPort(name+zone, port)
+	t.Address = t.Host
+	if zone != "" {
+		t.Address = net.JoinHostPort(name+zone, port)
+	}
 	// "The request MUST contain a |Host| header field whose value contains
 	// /host/ plus optionally ":" followed by /port/ (when not using the default
 	// port)" (RFC 6455, section 4.1, item 4)
@@ -119,17 +128,15 @@ func (t *Target) setHost(name, port, standard string) error {
 	return nil
 }
 
-// plainURL is the URL to show: as it was given, without what is a secret or an
-// alias.
-func (t *Target) plainURL(u *url.URL, standard string) *url.URL {
-	plain := *u
-	plain.User = nil
-	plain.Scheme = "ws"
+// showPlain makes the URL the one to show: as it was given, without what is a secret
+// or an alias.
+func (t *Target) showPlain(standard string) {
+	t.URL.User = nil
+	t.URL.Scheme = "ws"
 	if t.Secure {
-		plain.Scheme = "wss"
+		t.URL.Scheme = "wss"
 	}
-	plain.Host = strings.TrimSuffix(t.Address, ":"+standard)
-	return &plain
+	t.URL.Host = strings.TrimSuffix(t.Address, ":"+standard)
 }
 
 // authorization returns the value of an Authorization header, "" without user
@@ -164,11 +171,10 @@ func (t *Target) appendPath(dst []byte) []byte {
 
 // asciiHost returns the name to look up, and the zone of an IPv6 address.
 func asciiHost(host string) (name, zone string, err error) {
-	malformed := &URLError{"RFC 3986, section 3.2.2", "the host is malformed"}
 	if strings.Contains(host, ":") {
 		ip, err := netip.ParseAddr(host)
 		if err != nil || !validZone(ip.Zone()) {
-			return "", "", malformed
+			return "", "", &URLError{"RFC 3986, section 3.2.2", "the host is malformed"}
 		}
 		if ip.Zone() != "" {
 			zone = "%" + ip.Zone()
@@ -181,7 +187,7 @@ func asciiHost(host string) (name, zone string, err error) {
 		return "", "", &URLError{"RFC 5890, section 2.3.2.1", "the host is not ASCII: give it as xn--..., such as from golang.org/x/net/idna"}
 	}
 	if !validHost(host) || strings.ContainsAny(host, "%[]") {
-		return "", "", malformed
+		return "", "", &URLError{"RFC 3986, section 3.2.2", "the host is malformed"}
 	}
 	return host, "", nil
 }

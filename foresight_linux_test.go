@@ -1,0 +1,187 @@
+package websocket
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chanws/websocket/negotiate"
+)
+
+// An eater takes whatever a transport reads, and says what comes next.
+type eater struct {
+	discard
+	read     int
+	consumed int
+	next     func(consumed int) bool
+}
+
+func (e *eater) Wrote(n int) { e.read += n }
+
+func (e *eater) consume() bool {
+	e.consumed++
+	return e.next(e.consumed)
+}
+
+// foreseeing is a transport that has been told what is left, and its other end.
+func foreseeing(t *testing.T) (transport, *net.TCPConn) {
+	t.Helper()
+	near, far := roomyPair(t)
+	tr := newTransport(near)
+	t.Cleanup(func() { tr.close() })
+	for range foresightAfter {
+		say(t, far, "once")
+		e := &eater{next: func(int) bool { return false }}
+		if err := tr.read(e, e); err != nil || e.read != 4 {
+			t.Fatal(e.read, err)
+		}
+	}
+	return tr, far.(*net.TCPConn)
+}
+
+func say(t *testing.T, c io.Writer, s string) {
+	t.Helper()
+	if _, err := io.WriteString(c, s); err != nil {
+		t.Error(err)
+	}
+}
+
+// One call waits for input as often as all of it is dealt with, and looks for none in
+// between: what comes while it is dealt with is not missed.
+func TestReadWaitsWithoutLooking(t *testing.T) {
+	const times = 100
+	tr, far := foreseeing(t)
+	e := new(eater)
+	e.next = func(consumed int) bool {
+		say(t, far, "again")
+		return consumed < times
+	}
+	say(t, far, "first")
+	if err := tr.read(e, e); err != nil || e.consumed != times || e.read != 5*times {
+		t.Errorf("consumed %d times, %d bytes, %v", e.consumed, e.read, err)
+	}
+}
+
+// An end that is there with the bytes before it would not be told of again.
+func TestReadForeseesTheEnd(t *testing.T) {
+	tr, far := foreseeing(t)
+	say(t, far, "last")
+	far.CloseWrite()
+	awaitArrival(t, tr)
+	e := &eater{next: func(int) bool { t.Error("there was more"); return true }}
+	if err := tr.read(e, e); err != nil || e.read != 4 {
+		t.Fatal(e.read, err)
+	}
+	if err := tr.read(e, e); err != io.EOF {
+		t.Errorf("%v, want EOF", err)
+	}
+}
+
+// A reset that comes with the bytes before it is not foreseen, but found soon.
+func TestReadFindsAReset(t *testing.T) {
+	tr, far := foreseeing(t)
+	say(t, far, "last")
+	awaitArrival(t, tr)
+	far.SetLinger(0)
+	far.Close()
+	time.Sleep(10 * time.Millisecond) // nothing tells that a reset has arrived
+	e := &eater{next: func(int) bool { return true }}
+	began := time.Now()
+	err := tr.read(e, e)
+	for limit := 20 * time.Second; err == errIdle && time.Since(began) < limit; {
+		err = tr.read(e, e)
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%v, want a reset", err)
+	}
+}
+
+// awaitArrival waits until what was sent last is there to be read.
+func awaitArrival(t *testing.T, tr transport) {
+	t.Helper()
+	raw := tr.(*socketTransport).raw
+	peeked := make([]byte, 8)
+	err := raw.Read(func(fd uintptr) bool {
+		n, _, err := syscall.Recvfrom(int(fd), peeked, syscall.MSG_PEEK)
+		return n > 0 && err == nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond) // the end comes after the bytes, and nothing tells of it
+}
+
+func TestBytesLeft(t *testing.T) {
+	near, far := roomyPair(t)
+	say(t, far, "0123456789")
+	raw, err := near.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	raw.Control(func(fd uintptr) {
+		if err := syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpInq, 1); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, want := range []int{7, 4, 1, 0} {
+		err := raw.Read(func(fd uintptr) bool {
+			b, control := make([]byte, 3), make([]byte, 32)
+			_, size, _, _, err := syscall.Recvmsg(int(fd), b, control, 0)
+			if err == syscall.EAGAIN {
+				return false
+			}
+			if got := bytesLeft(control[:size]); err != nil || got != want {
+				t.Errorf("%d bytes left, want %d (%v)", got, want, err)
+			}
+			for cut := range syscall.CmsgLen(4) {
+				if bytesLeft(control[:cut]) != 1 {
+					t.Errorf("%d bytes left by the first %d bytes of a message", bytesLeft(control[:cut]), cut)
+				}
+			}
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What has been read is dealt with in order, whoever does it: messages that have no
+// room, control frames and faults are the read loop's.
+func TestConsumeLeavesWhatMayWait(t *testing.T) {
+	near, far := roomyPair(t)
+	c := newConn((&AcceptOptions{ReceiveMessages: 2}).settings())
+	c.start(&handshake{transport: newTransport(near), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
+	defer c.Abort()
+	want := func(text string) {
+		t.Helper()
+		select {
+		case m := <-c.Messages():
+			if m.String() != text {
+				t.Fatalf("received %q, want %q", m, text)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%q did not come", text)
+		}
+	}
+	for range foresightAfter + 1 {
+		say(t, far, hi)
+		want("hi")
+	}
+	text := func(s string) string { return "\x81\x81\x00\x00\x00\x00" + s }
+	say(t, far, text("a")+"\x89\x81\x00\x00\x00\x00p"+text("b")+text("c")+text("d")+text("\xff")+text("e"))
+	answer := make([]byte, 3)
+	if _, err := io.ReadFull(far, answer); err != nil || string(answer) != "\x8a\x01p" {
+		t.Fatalf("%q, %v", answer, err)
+	}
+	for _, s := range []string{"a", "b", "c", "d"} {
+		want(s)
+	}
+	if e := wantEvent(t, c, StatusInvalidFramePayload); !errors.As(e.Err, new(*ProtocolError)) {
+		t.Errorf("closed with %+v", e)
+	}
+}

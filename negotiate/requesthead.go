@@ -1,0 +1,93 @@
+package negotiate
+
+import (
+	"bufio"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ParseRequest makes the request of its head: request line and headers, with the
+// blank line after them. It gives what [http.ReadRequest] gives for it, errors
+// included, but for the body, which is none. The request's strings are parts of head.
+func ParseRequest(head string) (*http.Request, error) {
+	if r := consumeRequest(head); r != nil {
+		return r, nil
+	}
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
+	if err != nil {
+		return nil, err
+	}
+	r.Body = http.NoBody
+	return r, nil
+}
+
+// consumeRequest reads a head such as those that open a WebSocket have. For anything
+// else, which http.ReadRequest may accept or not, it returns nil.
+func consumeRequest(head string) *http.Request {
+	line, fields, _ := strings.Cut(head, "\r\n")
+	target, ok := consumeRequestLine(line)
+	if !ok || !strings.HasSuffix(head, "\r\n\r\n") {
+		return nil
+	}
+	header, host, ok := consumeRequestFields(fields)
+	if !ok {
+		return nil
+	}
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		return nil
+	}
+	return &http.Request{
+		Method: http.MethodGet, URL: u, RequestURI: target,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Host: host, Body: http.NoBody,
+	}
+}
+
+// consumeRequestLine returns the target of a GET by a path in HTTP/1.1: "method SP
+// request-target SP HTTP-version" (RFC 9112, section 3).
+func consumeRequestLine(line string) (target string, ok bool) {
+	line, get := strings.CutPrefix(line, "GET ")
+	target, version := strings.CutSuffix(line, " HTTP/1.1")
+	return target, get && version && strings.HasPrefix(target, "/") && !strings.Contains(target, " ")
+}
+
+// consumeRequestFields reads header lines and the blank one that s ends with. Host is not
+// among the headers. It reports false for lines that are malformed or folded, and for
+// headers that mean something for the request itself: that give it a body, say what
+// becomes of the connection, or make http.ReadRequest add or refuse something.
+func consumeRequestFields(s string) (header http.Header, host string, ok bool) {
+	n := strings.Count(s, "\r\n") - 1
+	header = make(http.Header, n)
+	values := make([]string, n) // one allocation for the values of all
+	hosts := 0
+	for s != "\r\n" {
+		var line string
+		line, s, _ = strings.Cut(s, "\r\n")
+		name, value, found := strings.Cut(line, ":")
+		value = trimSpace(value)
+		if !found || !validToken(name) || !validValue(value) {
+			return nil, "", false
+		}
+		values[0] = value
+		switch name = canonical(name); name {
+		case "Host":
+			host = value
+			hosts++
+			continue
+		case "Content-Length", "Transfer-Encoding", "Trailer":
+			return nil, "", false
+		case "Connection":
+			if listContains(values[:1], "close") {
+				return nil, "", false
+			}
+		}
+		if had := header[name]; had != nil {
+			header[name] = append(had, value)
+			continue
+		}
+		header[name], values = values[:1:1], values[1:]
+	}
+	return header, host, hosts <= 1 && (header["Pragma"] == nil || header["Cache-Control"] != nil)
+}
