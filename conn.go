@@ -32,7 +32,7 @@ type Conn struct {
 	// The read loop's own.
 	reader        codec.Reader
 	sizes         *inboxSizes // of the last messages delivered, where they are large
-	discarding    int         // messages that nobody received after Close
+	discarding    int32       // messages that nobody received after Close
 	messagesEnded bool
 	unsettled     func() error // what consume has left to do
 
