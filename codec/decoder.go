@@ -56,7 +56,7 @@ type Decoder struct {
 	offset int64 // of buf.Bytes[start] in the stream
 	space  int   // length of the last Space
 	hint   int   // how large a buffer to read into
-	trust  int   // the size of the largest message received
+	trust  int   // a size of messages received, half as large after each smaller one
 
 	inFrame bool
 	header  Header
@@ -360,7 +360,7 @@ func (d *Decoder) take(n int) ([]byte, *Buffer) {
 		d.buf = NewBuffer(max(len(rest), minRead))
 		d.buf.Bytes = append(d.buf.Bytes, rest...)
 	}
-	d.trust = max(d.trust, n)
+	d.trust = max(d.trust/2, n)
 	if n <= maxHint {
 		d.hint = max(d.hint, n+MaxHeaderSize)
 	}

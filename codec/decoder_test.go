@@ -274,13 +274,19 @@ func TestMemoryGrowsWithMessagesReceived(t *testing.T) {
 			t.Errorf("message %d: %d bytes were copied", i, n)
 		}
 	}
-	r.Wrote(copy(r.Space(0), AppendHeader(nil, Header{Final: true, Opcode: OpBinary, Length: DefaultMaxMessageSize})))
-	if _, err := r.Next(); err != ErrNeedMore {
-		t.Fatal(err)
-	}
-	r.Space(0)
-	if c := cap(r.buf.Bytes); c > size+size/4 {
-		t.Errorf("a buffer of %d bytes after messages of %d", c, size)
+	claim := AppendHeader(nil, Header{Final: true, Opcode: OpBinary, Length: DefaultMaxMessageSize})
+	small := (&Encoder{}).AppendFrame(nil, Frame{Opcode: OpBinary, Final: true, Payload: make([]byte, 10)})
+	for limit, input := range map[int][]byte{
+		size + size/4: claim,
+		100 << 10:     append(bytes.Repeat(small, 20), claim...), // long after them
+	} {
+		r := NewDecoder(DecoderOptions{Role: Client})
+		decodeAll(t, r, frame)
+		decodeAll(t, r, input)
+		r.Space(0)
+		if c := cap(r.buf.Bytes); c > limit {
+			t.Errorf("a buffer of %d bytes after messages of %d, at most %d", c, size, limit)
+		}
 	}
 }
 
