@@ -4,8 +4,6 @@ package websocket
 
 import "syscall"
 
-const sendMore = 0
-
 // foresight is what a system has that tells what is left to be read.
 type foresight struct{}
 
@@ -13,4 +11,12 @@ type foresight struct{}
 func (t *socketTransport) receive(fd int) (n int, drained bool, err error) {
 	n, err = syscall.Read(fd, t.reader.Space(0))
 	return n, false, err
+}
+
+// writeBoth writes head and body.
+func (w *directWrite) writeBoth(fd int) {
+	w.count(syscall.Write(fd, w.head.Bytes))
+	if w.written == len(w.head.Bytes) && w.err == nil {
+		w.count(syscall.Write(fd, w.body))
+	}
 }

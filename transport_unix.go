@@ -121,13 +121,6 @@ func readyToWrite(w *directWrite) func(fd uintptr) bool {
 	}
 }
 
-func (w *directWrite) writeBoth(fd int) {
-	w.count(syscall.SendmsgN(fd, w.head.Bytes, nil, nil, sendMore))
-	if w.written == len(w.head.Bytes) && w.err == nil {
-		w.count(syscall.Write(fd, w.body))
-	}
-}
-
 // count notes what a system call has written. One that was interrupted, or found no
 // room, leaves its bytes to the write loop.
 func (w *directWrite) count(n int, err error) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-var allocSizes = []int{0, 32, 125, 1 << 10, 64 << 10, 1 << 20}
+var allocSizes = []int{0, 32, 125, 1 << 10, 64 << 10, 1 << 20, 5 << 20}
 
 // A message that is released costs no allocation, whatever its size and however it
 // comes: alone, many in a read, in fragments.
@@ -68,8 +68,25 @@ func TestAppendDoubles(t *testing.T) {
 	}
 }
 
+// Classes are in order, each with room for the header of a payload of its size.
+// From 1 MiB on no more than a quarter of a buffer is left.
+func TestClasses(t *testing.T) {
+	for class := minClass; class <= maxClass; class++ {
+		size := sizeOf(class)
+		if below, above := classOf(size+bufferRoom), classOf(size+bufferRoom+1); below != class || above != class+1 {
+			t.Errorf("%d bytes and one more are of class %d and %d, want %d and the next", size, below, above, class)
+		}
+		if next := sizeOf(class + 1); next <= size || size >= 1<<20 && 4*next > 5*size {
+			t.Errorf("%d bytes are followed by %d", size, next)
+		}
+	}
+	if size := sizeOf(maxClass); size != 32<<20 {
+		t.Errorf("up to %d bytes are pooled", size)
+	}
+}
+
 func TestEncodeAllocs(t *testing.T) {
-	var room [2 << 20]byte
+	var room [6 << 20]byte
 	for name, w := range map[string]Writer{
 		"server": &Encoder{}, "client": &Encoder{NewKey: func() MaskKey { return MaskKey{1, 2, 3, 4} }}, "hixie": HixieEncoder{Hixie76},
 	} {

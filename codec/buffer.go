@@ -20,23 +20,44 @@ type Buffer struct {
 	class      int8
 }
 
-// Sizes of buffers are 2^class bytes and room for the longest frame header, so
-// that a frame with a payload of a round size fits one buffer.
+// Sizes of buffers are those of their class and room for the longest frame header,
+// so that a frame with a payload of a round size fits one buffer. A class doubles the
+// one before up to 1 MiB. From there on it takes four to double, as memory has to be
+// cleared before it is used for the first time: what a message leaves of its buffer
+// is then a quarter of it at most.
 const (
 	minClass   = 6
-	maxClass   = 20
+	roundClass = 20 // the last that doubles: 1 MiB
+	maxClass   = roundClass + 4*5
 	bufferRoom = 16
 )
 
+// pools have what was in use at once since the last but one garbage collection, and
+// no more.
 var pools [maxClass + 1]sync.Pool
 
-// classOf gives the smallest class that holds size bytes.
+// classOf gives the smallest class that holds size bytes, which may be above maxClass.
 func classOf(size int) int {
-	return max(minClass, bits.Len(uint(max(size-bufferRoom, 1)-1)))
+	size = max(size-bufferRoom, 1)
+	class := bits.Len(uint(size - 1))
+	if class <= roundClass {
+		return max(minClass, class)
+	}
+	quarter := (size - 1) >> (class - 3) & 3
+	return roundClass + 4*(class-roundClass-1) + quarter + 1
+}
+
+// sizeOf gives what a class holds.
+func sizeOf(class int) int {
+	if class <= roundClass {
+		return 1 << class
+	}
+	n := class - roundClass
+	return (4 + n&3) << (roundClass - 2 + n>>2)
 }
 
 // NewBuffer returns an empty Buffer with a capacity of at least size bytes. Above
-// 1 MiB it is made for this use alone and never pooled.
+// 32 MiB it is made for this use alone and never pooled.
 func NewBuffer(size int) *Buffer {
 	class := classOf(size)
 	if class > maxClass {
@@ -67,7 +88,7 @@ func (b *Buffer) ReleaseOnce(generation uint32) {
 	if !b.generation.CompareAndSwap(generation, generation+1) || b.class < 0 {
 		return
 	}
-	if cap(b.Bytes) > 1<<b.class+bufferRoom {
+	if cap(b.Bytes) > sizeOf(int(b.class))+bufferRoom {
 		return // grown by append: as large a slice does not belong to this class
 	}
 	b.Bytes = b.Bytes[:0]
@@ -101,7 +122,7 @@ func allocate(class int) *Buffer {
 	if class < len(makers) {
 		return makers[class]()
 	}
-	return &Buffer{Bytes: make([]byte, 0, 1<<class+bufferRoom)}
+	return &Buffer{Bytes: make([]byte, 0, sizeOf(class)+bufferRoom)}
 }
 
 // over sets b upon the array that was allocated with it.

@@ -56,6 +56,7 @@ type Decoder struct {
 	offset int64 // of buf.Bytes[start] in the stream
 	space  int   // length of the last Space
 	hint   int   // how large a buffer to read into
+	trust  int   // a size of messages received, half as large after each smaller one
 
 	inFrame bool
 	header  Header
@@ -74,7 +75,8 @@ type Decoder struct {
 
 // Buffers to read into start at minRead bytes and grow while they are filled, to
 // maxRead; for large messages to maxHint, so that the next one of the size finds
-// its place at once. A peer has to send as much to get there.
+// its place at once. One that is larger still is given its place when its header has
+// come. A peer has to send as much to get there.
 const (
 	minRead = 4 << 10
 	maxRead = 64 << 10
@@ -142,10 +144,11 @@ func (d *Decoder) makeRoom(size int) {
 		d.start = 0
 		return
 	}
-	if want > d.hint && len(d.buf.Bytes) < cap(d.buf.Bytes) {
+	known := max(d.hint, d.trust)
+	if want > known && len(d.buf.Bytes) < cap(d.buf.Bytes) {
 		return
 	}
-	larger := NewBuffer(min(want, max(3*len(unused), d.hint, cap(d.buf.Bytes))))
+	larger := NewBuffer(min(want, max(3*len(unused), known, cap(d.buf.Bytes))))
 	larger.Bytes = append(larger.Bytes, unused...)
 	d.buf.Release()
 	d.buf, d.start = larger, 0
@@ -357,7 +360,10 @@ func (d *Decoder) take(n int) ([]byte, *Buffer) {
 		d.buf = NewBuffer(max(len(rest), minRead))
 		d.buf.Bytes = append(d.buf.Bytes, rest...)
 	}
-	d.hint = max(d.hint, min(n+MaxHeaderSize, maxHint))
+	d.trust = max(d.trust/2, n)
+	if n <= maxHint {
+		d.hint = max(d.hint, n+MaxHeaderSize)
+	}
 	return payload, b
 }
 

@@ -262,8 +262,63 @@ func TestMemoryGrowsWithBytesReceived(t *testing.T) {
 	}
 }
 
+// What has been received once is made room for at once the next time, whatever more
+// is claimed; then no more is copied than came before the length was known.
+func TestMemoryGrowsWithMessagesReceived(t *testing.T) {
+	const size = 3 << 20
+	frame := (&Encoder{}).AppendFrame(nil, Frame{Opcode: OpBinary, Final: true, Payload: make([]byte, size)})
+	r := NewDecoder(DecoderOptions{Role: Client})
+	decodeAll(t, r, frame)
+	for i := range 3 {
+		if n := bytesMoved(t, r, frame); n > maxRead+bufferRoom {
+			t.Errorf("message %d: %d bytes were copied", i, n)
+		}
+	}
+	claim := AppendHeader(nil, Header{Final: true, Opcode: OpBinary, Length: DefaultMaxMessageSize})
+	small := (&Encoder{}).AppendFrame(nil, Frame{Opcode: OpBinary, Final: true, Payload: make([]byte, 10)})
+	for limit, input := range map[int][]byte{
+		size + size/4: claim,
+		100 << 10:     append(bytes.Repeat(small, 20), claim...), // long after them
+	} {
+		r := NewDecoder(DecoderOptions{Role: Client})
+		decodeAll(t, r, frame)
+		decodeAll(t, r, input)
+		r.Space(0)
+		if c := cap(r.buf.Bytes); c > limit {
+			t.Errorf("a buffer of %d bytes after messages of %d, at most %d", c, size, limit)
+		}
+	}
+}
+
+// bytesMoved decodes a message and counts its bytes that are not where they were read.
+func bytesMoved(t *testing.T, r *Decoder, input []byte) int {
+	t.Helper()
+	var reads [][]byte
+	for {
+		n := copy(r.Space(0), input)
+		reads = append(reads, r.buf.Bytes[len(r.buf.Bytes):][:n])
+		r.Wrote(n)
+		input = input[n:]
+		event, err := r.Next()
+		if err == ErrNeedMore {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer event.Buffer.Release()
+		moved := 0
+		for _, b := range reads {
+			if &b[:cap(b)][cap(b)-1] != &event.Buffer.Bytes[:cap(event.Buffer.Bytes)][cap(event.Buffer.Bytes)-1] {
+				moved += len(b)
+			}
+		}
+		return moved
+	}
+}
+
 func TestSmallMessageDoesNotPinALargeBuffer(t *testing.T) {
-	for _, size := range []int{1, 32, 125, 1000, 2000, 4000, 60000, 1 << 20} {
+	for _, size := range []int{1, 32, 125, 1000, 2000, 4000, 60000, 1 << 20, 5 << 20} {
 		frame := (&Encoder{}).AppendFrame(nil, Frame{Opcode: OpBinary, Final: true, Payload: make([]byte, size)})
 		r := NewDecoder(DecoderOptions{Role: Client})
 		for range 20 {

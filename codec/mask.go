@@ -1,9 +1,6 @@
 package codec
 
-import (
-	"crypto/subtle"
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // A MaskKey is the masking key of a frame, in the order of the wire
 // (RFC 6455, section 5.3).
@@ -28,45 +25,21 @@ func Mask(b []byte, key MaskKey, pos int) {
 func MaskCopy(dst, src []byte, key MaskKey, pos int) {
 	dst = dst[:len(src)]
 	key = key.rotate(pos)
-	if len(src) >= bulkMask {
-		maskBulk(dst, src, key)
-		return
-	}
-	maskWords(dst, src, key)
-}
-
-// bulkMask is from how many bytes on crypto/subtle.XORBytes is used, which wants
-// a key as long as what it masks. Against maskWords it takes 3 times as long at
-// 32 B, 0.85 of it at 64 KiB and 0.6 at 1 MiB (BenchmarkMask).
-const bulkMask = 4 << 10
-
-// maskBulk masks in strides of one repeated key.
-func maskBulk(dst, src []byte, key MaskKey) {
-	var repeated [1 << 10]byte
-	word := binary.LittleEndian.Uint32(key[:])
-	for i := 0; i < len(repeated); i += 4 {
-		binary.LittleEndian.PutUint32(repeated[i:], word)
-	}
-	for len(src) > 0 {
-		n := subtle.XORBytes(dst, src, repeated[:])
-		src, dst = src[n:], dst[n:]
-	}
-}
-
-// maskWords masks four words of eight bytes at a time.
-func maskWords(dst, src []byte, key MaskKey) {
 	word := uint64(binary.LittleEndian.Uint32(key[:]))
 	word |= word << 32
-	for len(src) >= 32 && len(dst) >= 32 {
-		a := binary.LittleEndian.Uint64(src) ^ word
-		b := binary.LittleEndian.Uint64(src[8:]) ^ word
-		c := binary.LittleEndian.Uint64(src[16:]) ^ word
-		d := binary.LittleEndian.Uint64(src[24:]) ^ word
-		binary.LittleEndian.PutUint64(dst, a)
-		binary.LittleEndian.PutUint64(dst[8:], b)
-		binary.LittleEndian.PutUint64(dst[16:], c)
-		binary.LittleEndian.PutUint64(dst[24:], d)
-		src, dst = src[32:], dst[32:]
+	// Written out, and over arrays, this has no check of bounds. crypto/subtle.XORBytes,
+	// with a repeated key, takes as long at 64 KiB and 1.2 times as long at 4 KiB.
+	for len(src) >= 64 && len(dst) >= 64 {
+		d, s := (*[64]byte)(dst), (*[64]byte)(src)
+		binary.LittleEndian.PutUint64(d[0:], binary.LittleEndian.Uint64(s[0:])^word)
+		binary.LittleEndian.PutUint64(d[8:], binary.LittleEndian.Uint64(s[8:])^word)
+		binary.LittleEndian.PutUint64(d[16:], binary.LittleEndian.Uint64(s[16:])^word)
+		binary.LittleEndian.PutUint64(d[24:], binary.LittleEndian.Uint64(s[24:])^word)
+		binary.LittleEndian.PutUint64(d[32:], binary.LittleEndian.Uint64(s[32:])^word)
+		binary.LittleEndian.PutUint64(d[40:], binary.LittleEndian.Uint64(s[40:])^word)
+		binary.LittleEndian.PutUint64(d[48:], binary.LittleEndian.Uint64(s[48:])^word)
+		binary.LittleEndian.PutUint64(d[56:], binary.LittleEndian.Uint64(s[56:])^word)
+		src, dst = src[64:], dst[64:]
 	}
 	for len(src) >= 8 && len(dst) >= 8 {
 		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)^word)

@@ -43,7 +43,7 @@ func TestMaskAgainstTheNaiveLoop(t *testing.T) {
 }
 
 func TestMaskOfLargePayloads(t *testing.T) {
-	for _, length := range []int{bulkMask - 1, bulkMask, bulkMask + 1, 3*bulkMask + 5} {
+	for _, length := range []int{4<<10 - 1, 4 << 10, 4<<10 + 1, 12<<10 + 5} {
 		for pos := range 4 {
 			b := make([]byte, length)
 			for i := range b {
@@ -59,9 +59,9 @@ func TestMaskOfLargePayloads(t *testing.T) {
 }
 
 func BenchmarkMask(b *testing.B) {
-	for _, size := range []int{32, 125, 1 << 10, 64 << 10, 1 << 20} {
+	for _, size := range []int{32, 125, 1 << 10, 4 << 10, 64 << 10, 1 << 20} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			payload := make([]byte, size)
+			payload := make([]byte, size+MaxHeaderSize)[MaxHeaderSize:] // as it is received
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {

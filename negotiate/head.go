@@ -194,19 +194,31 @@ func eachField(s string, do func(name, value string)) bool {
 
 // fieldsOf gives the header lines, which are well-formed, by their names.
 func fieldsOf(lines string) http.Header {
+	fields := newFieldSet(lines)
+	eachField(lines, func(name, value string) { fields.add(canonical(name), value) })
+	return fields.header
+}
+
+// A fieldSet has headers by their names.
+type fieldSet struct {
+	header http.Header
+	values []string // room for the values of all: one allocation
+}
+
+// newFieldSet has room for all of the lines.
+func newFieldSet(lines string) fieldSet {
 	n := strings.Count(lines, "\r\n")
-	header := make(http.Header, n)
-	values := make([]string, n) // one allocation for the values of all
-	eachField(lines, func(name, value string) {
-		name = canonical(name)
-		if had := header[name]; had != nil {
-			header[name] = append(had, value)
-			return
-		}
-		values[0] = value
-		header[name], values = values[:1:1], values[1:]
-	})
-	return header
+	return fieldSet{make(http.Header, n), make([]string, n)}
+}
+
+// add adds a value to those of a name, which is canonical.
+func (f *fieldSet) add(name, value string) {
+	if had := f.header[name]; had != nil {
+		f.header[name] = append(had, value)
+		return
+	}
+	f.values[0] = value
+	f.header[name], f.values = f.values[:1:1], f.values[1:]
 }
 
 // canonical is http.CanonicalHeaderKey without the memory, for the names every

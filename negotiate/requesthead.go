@@ -58,36 +58,21 @@ func consumeRequestLine(line string) (target string, ok bool) {
 // headers that mean something for the request itself: that give it a body, say what
 // becomes of the connection, or make http.ReadRequest add or refuse something.
 func consumeRequestFields(s string) (header http.Header, host string, ok bool) {
-	n := strings.Count(s, "\r\n") - 1
-	header = make(http.Header, n)
-	values := make([]string, n) // one allocation for the values of all
-	hosts := 0
-	for s != "\r\n" {
-		var line string
-		line, s, _ = strings.Cut(s, "\r\n")
-		name, value, found := strings.Cut(line, ":")
-		value = trimSpace(value)
-		if !found || !validToken(name) || !validValue(value) {
-			return nil, "", false
-		}
-		values[0] = value
+	fields := newFieldSet(s)
+	hosts, plain := 0, true
+	wellFormed := eachField(s, func(name, value string) {
 		switch name = canonical(name); name {
 		case "Host":
 			host = value
 			hosts++
-			continue
+			return
 		case "Content-Length", "Transfer-Encoding", "Trailer":
-			return nil, "", false
+			plain = false
 		case "Connection":
-			if listContains(values[:1], "close") {
-				return nil, "", false
-			}
+			plain = plain && !listHas(value, "close")
 		}
-		if had := header[name]; had != nil {
-			header[name] = append(had, value)
-			continue
-		}
-		header[name], values = values[:1:1], values[1:]
-	}
-	return header, host, hosts <= 1 && (header["Pragma"] == nil || header["Cache-Control"] != nil)
+		fields.add(name, value)
+	})
+	header = fields.header
+	return header, host, wellFormed && plain && hosts <= 1 && (header["Pragma"] == nil || header["Cache-Control"] != nil)
 }
