@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -28,7 +27,7 @@ func AcceptConn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *h
 	if opts == nil {
 		opts = &noAcceptOptions
 	}
-	growStack()
+	growStackToShake()
 	c.SetDeadline(time.Now().Add(opts.handshakeTimeout()))
 	stop := interruptAfter(ctx, c)
 	conn, request, err := acceptOn(ctx, c, opts)
@@ -43,17 +42,6 @@ func AcceptConn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *h
 		return nil, request, err
 	}
 	return conn, request, nil
-}
-
-// growStack makes room for what a handshake needs of the stack, SHA-1 most of all. In a
-// goroutine made for the connection it has to grow, from 2 to 4 KiB, and here there are
-// few frames to move: each takes the runtime as long as some hundreds of instructions.
-//
-//go:noinline
-func growStack() {
-	var room [1200]byte
-	room[len(room)-1] = 1
-	runtime.KeepAlive(&room)
 }
 
 // interruptAfter interrupts what is under way on c when ctx ends, unless it is stopped

@@ -39,6 +39,7 @@ type settings struct {
 	queueBytes      int
 	receiveMessages int
 	receiveBytes    int
+	receiveShare    int // of a message, where all have the same
 	pingInterval    time.Duration
 	pongTimeout     time.Duration
 	closeTimeout    time.Duration
@@ -53,6 +54,7 @@ func (s *settings) setDefaults() {
 	s.queueBytes = positive(s.queueBytes, DefaultQueueBytes)
 	s.receiveMessages = positive(s.receiveMessages, DefaultReceiveMessages)
 	s.receiveBytes = positive(s.receiveBytes, DefaultReceiveBytes)
+	s.receiveShare = s.receiveBytes / s.receiveMessages
 	s.closeTimeout = positive(s.closeTimeout, DefaultCloseTimeout)
 	s.pongTimeout = positive(s.pongTimeout, s.pingInterval)
 }

@@ -93,10 +93,6 @@ func (c *Conn) receiveNext() error {
 	if err != nil {
 		return err
 	}
-	return c.gotEvent(event)
-}
-
-func (c *Conn) gotEvent(event codec.FrameEvent) error {
 	if event.Opcode.IsControl() {
 		return c.gotControl(event)
 	}
@@ -150,8 +146,12 @@ func (c *Conn) consume() bool {
 		if err != nil {
 			return false // the reader gives it again
 		}
-		if event.Opcode.IsControl() || !c.surelyFits(event) {
-			c.unsettled = func() error { return c.gotEvent(event) }
+		switch {
+		case event.Opcode.IsControl():
+			c.unsettled = func() error { return c.gotControl(event) }
+			return false
+		case !c.surelyFits(&event):
+			c.unsettled = func() error { return c.gotMessage(event) }
 			return false
 		}
 		if err := c.gotMessage(event); err != nil {
@@ -164,7 +164,7 @@ func (c *Conn) consume() bool {
 
 // surelyFits reports whether there is room for the message, whatever the extensions
 // make of it.
-func (c *Conn) surelyFits(event codec.FrameEvent) bool {
+func (c *Conn) surelyFits(event *codec.FrameEvent) bool {
 	if c.pipeline != nil {
 		return len(c.messages) == 0
 	}
@@ -353,17 +353,14 @@ type inboxSizes struct {
 // application, beside those that are.
 func (c *Conn) fitsInbox(size int) bool {
 	buffered := len(c.messages)
-	return buffered == 0 || c.sizes == nil && size <= c.inboxShare() || c.fitsWith(buffered, size)
+	return buffered == 0 || c.sizes == nil && size <= c.receiveShare || c.fitsWith(buffered, size)
 }
-
-// inboxShare is what a message may have where all have the same.
-func (c *Conn) inboxShare() int { return c.receiveBytes / cap(c.messages) }
 
 // fitsWith reports whether a message of the size may be buffered with as many others.
 func (c *Conn) fitsWith(buffered, size int) bool {
 	if c.sizes == nil {
 		// None of them was worth noting: each has at most its share.
-		return size+buffered*c.inboxShare() <= c.receiveBytes
+		return size+buffered*c.receiveShare <= c.receiveBytes
 	}
 	ring := c.sizes.ring
 	for i := range min(buffered, len(ring)) {
@@ -375,7 +372,7 @@ func (c *Conn) fitsWith(buffered, size int) bool {
 // remember notes the size of the message delivered last.
 func (c *Conn) remember(size int) {
 	if c.sizes == nil {
-		if size <= c.inboxShare() {
+		if size <= c.receiveShare {
 			return
 		}
 		c.sizes = &inboxSizes{ring: make([]int, cap(c.messages))}

@@ -5,11 +5,26 @@ import (
 	"unsafe"
 )
 
-// writeBoth writes head and body in one system call, for which package syscall has no
-// function: that of package net waits. Against two, a header that waits for more
-// (MSG_MORE) and the body, it takes 0.93 of the time of an echo of 64 KiB.
+// maxVector is the largest body that writeBoth writes with its head. Against two system
+// calls, one takes 0.93 of the time of an echo of 64 KiB, but 1.04 of that of 1 MiB.
+const maxVector = 256 << 10
+
+// writeBoth writes head and body.
 func (w *directWrite) writeBoth(fd int) {
-	head, body := w.head.Bytes, w.body
+	if len(w.body) <= maxVector {
+		w.writeVector(fd, w.head.Bytes, w.body)
+		return
+	}
+	// The head waits for more, so that it does not leave in a packet of its own.
+	w.count(syscall.SendmsgN(fd, w.head.Bytes, nil, nil, syscall.MSG_MORE))
+	if w.written == len(w.head.Bytes) && w.err == nil {
+		w.count(syscall.Write(fd, w.body))
+	}
+}
+
+// writeVector writes head and body in one system call, for which package syscall has no
+// function: that of package net waits.
+func (w *directWrite) writeVector(fd int, head, body []byte) {
 	vector := [2]syscall.Iovec{{Base: &head[0]}, {Base: &body[0]}}
 	vector[0].SetLen(len(head))
 	vector[1].SetLen(len(body))
