@@ -292,7 +292,8 @@ func (c *Conn) dropUnsent() {
 		}
 		b.recycle()
 	}
-	c.data, c.urgent, c.pong = nil, nil, nil
+	c.data, c.urgent = nil, nil
+	c.dropPong()
 }
 
 // addFlush waits for what is queued so far.

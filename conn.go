@@ -82,11 +82,11 @@ type state struct {
 
 	stopped chan struct{} // closed when there is no writer any more, where somebody waits for that
 	data    *batch
-	urgent  *batch   // pings and pongs
-	pong    []byte   // the payload to answer the latest ping with; nil for none
-	carry   *carry   // of a direct write
-	budget  budget   // of data
-	pinging *pinging // made when first used
+	urgent  *batch        // pings and pongs
+	pong    *codec.Buffer // the payload to answer the latest ping with; nil for none
+	carry   *carry        // of a direct write
+	budget  budget        // of data
+	pinging *pinging      // made when first used
 
 	queued, written uint64 // data frames
 	flushes         *flush // a list

@@ -3,6 +3,8 @@ package websocket
 import (
 	"encoding/binary"
 	"syscall"
+
+	"github.com/chanws/websocket/codec"
 )
 
 // What Linux calls TCP_INQ, since 4.18: with what is received comes the number of
@@ -20,8 +22,8 @@ type foresight struct {
 }
 
 // receive reads once, and reports whether it is known that nothing is left.
-func (t *socketTransport) receive(fd int) (n int, drained bool, err error) {
-	b := t.reader.Space(0)
+func (t *socketTransport) receive(fd int, r codec.Reader) (n int, drained bool, err error) {
+	b := r.Space(0)
 	if !t.foresees(fd) {
 		n, err = syscall.Read(fd, b)
 		return n, false, err

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chanws/websocket/codec"
 	"github.com/chanws/websocket/negotiate"
 )
 
@@ -20,6 +21,8 @@ type eater struct {
 }
 
 func (e *eater) Wrote(n int) { e.read += n }
+
+func (e *eater) input() codec.Reader { return e }
 
 func (e *eater) consume() bool {
 	e.consumed++
@@ -35,7 +38,7 @@ func foreseeing(t *testing.T) (transport, *net.TCPConn) {
 	for range foresightAfter {
 		say(t, far, "once")
 		e := &eater{next: func(int) bool { return false }}
-		if err := tr.read(e, e); err != nil || e.read != 4 {
+		if err := tr.read(e); err != nil || e.read != 4 {
 			t.Fatal(e.read, err)
 		}
 	}
@@ -60,7 +63,7 @@ func TestReadWaitsWithoutLooking(t *testing.T) {
 		return consumed < times
 	}
 	say(t, far, "first")
-	if err := tr.read(e, e); err != nil || e.consumed != times || e.read != 5*times {
+	if err := tr.read(e); err != nil || e.consumed != times || e.read != 5*times {
 		t.Errorf("consumed %d times, %d bytes, %v", e.consumed, e.read, err)
 	}
 }
@@ -72,10 +75,10 @@ func TestReadForeseesTheEnd(t *testing.T) {
 	far.CloseWrite()
 	awaitArrival(t, tr)
 	e := &eater{next: func(int) bool { t.Error("there was more"); return true }}
-	if err := tr.read(e, e); err != nil || e.read != 4 {
+	if err := tr.read(e); err != nil || e.read != 4 {
 		t.Fatal(e.read, err)
 	}
-	if err := tr.read(e, e); err != io.EOF {
+	if err := tr.read(e); err != io.EOF {
 		t.Errorf("%v, want EOF", err)
 	}
 }
@@ -90,9 +93,9 @@ func TestReadFindsAReset(t *testing.T) {
 	time.Sleep(10 * time.Millisecond) // nothing tells that a reset has arrived
 	e := &eater{next: func(int) bool { return true }}
 	began := time.Now()
-	err := tr.read(e, e)
+	err := tr.read(e)
 	for limit := 20 * time.Second; err == errIdle && time.Since(began) < limit; {
-		err = tr.read(e, e)
+		err = tr.read(e)
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("%v, want a reset", err)

@@ -146,8 +146,8 @@ type watchedTransport struct {
 	reads, written []span
 }
 
-func (w *watchedTransport) read(r codec.Reader, c consumer) error {
-	return w.transport.read(&watchedReader{Reader: r, watched: w}, c)
+func (w *watchedTransport) read(c consumer) error {
+	return w.transport.read(&watchedConsumer{c, watchedReader{Reader: c.input(), watched: w}})
 }
 
 func (w *watchedTransport) tryWrite(d *directWrite) error {
@@ -171,6 +171,13 @@ func (w *watchedTransport) wrote(n int, buffers ...[]byte) {
 		w.written = append(w.written, spanOf(b))
 	}
 }
+
+type watchedConsumer struct {
+	consumer
+	reader watchedReader
+}
+
+func (c *watchedConsumer) input() codec.Reader { return &c.reader }
 
 type watchedReader struct {
 	codec.Reader

@@ -11,5 +11,5 @@ func (t *socketTransport) await() error {
 	if err := t.raw.Read(t.readReady); err != nil {
 		return err
 	}
-	return t.readErr
+	return t.readErr()
 }

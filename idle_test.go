@@ -20,7 +20,7 @@ import (
 const (
 	maxIdleGoroutines = 2.1
 	maxIdleBytes      = 8600
-	maxConnBytes      = 480 // a size class
+	maxConnBytes      = 448 // a size class
 )
 
 func TestIdleConnectionCost(t *testing.T) {

@@ -53,7 +53,8 @@ func TestOptionsArePassedOn(t *testing.T) {
 	if got := dial.settings(); got != want {
 		t.Errorf("DialOptions: got %+v, want %+v", got, want)
 	}
-	wantNoZero(t, want) // all settings are options
+	want.receiveShare = 1 // the rest of the settings are options
+	wantNoZero(t, want)
 }
 
 // wantNoZero finds a value in each field.
@@ -73,7 +74,7 @@ func TestDefaults(t *testing.T) {
 	s.pingInterval = time.Minute
 	s.setDefaults()
 	want := settings{
-		queueMessages: 256, queueBytes: 1 << 20, receiveMessages: 16, receiveBytes: 4 << 20,
+		queueMessages: 256, queueBytes: 1 << 20, receiveMessages: 16, receiveBytes: 4 << 20, receiveShare: 256 << 10,
 		pingInterval: time.Minute, pongTimeout: time.Minute, closeTimeout: 30 * time.Second,
 	}
 	if s != want {

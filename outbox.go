@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"container/list"
 	"sync"
 
 	"github.com/chanws/websocket/codec"
@@ -90,19 +91,23 @@ func (b *batch) recycle() {
 type budget struct {
 	maxMessages, maxBytes int
 	messages, bytes       int
-	waiters               []*waiter
+	waiters               *list.List // of *waiter; made when first used
 }
 
 type waiter struct {
 	size    int
 	granted chan struct{} // closed when the room is the waiter's
+	place   *list.Element
 }
 
 // fits reports whether a message has room now. One message always has, however
 // large.
 func (q *budget) fits(size int) bool {
-	return len(q.waiters) == 0 && q.admits(size)
+	return !q.waited() && q.admits(size)
 }
+
+// waited reports whether anybody waits for room.
+func (q *budget) waited() bool { return q.waiters != nil && q.waiters.Len() > 0 }
 
 func (q *budget) admits(size int) bool {
 	return q.messages == 0 || q.messages < q.maxMessages && size <= q.maxBytes-q.bytes
@@ -114,8 +119,11 @@ func (q *budget) take(size int) {
 }
 
 func (q *budget) wait(size int) *waiter {
-	w := &waiter{size, make(chan struct{})}
-	q.waiters = append(q.waiters, w)
+	if q.waiters == nil {
+		q.waiters = list.New()
+	}
+	w := &waiter{size: size, granted: make(chan struct{})}
+	w.place = q.waiters.PushBack(w)
 	return w
 }
 
@@ -123,25 +131,24 @@ func (q *budget) wait(size int) *waiter {
 func (q *budget) give(messages, size int) {
 	q.messages -= messages
 	q.bytes -= size
-	for len(q.waiters) > 0 && q.admits(q.waiters[0].size) {
-		w := q.waiters[0]
-		q.waiters = q.waiters[1:]
+	for q.waited() {
+		w := q.waiters.Front().Value.(*waiter)
+		if !q.admits(w.size) {
+			return
+		}
+		q.waiters.Remove(w.place)
+		w.place = nil
 		q.take(w.size)
 		close(w.granted)
-	}
-	if len(q.waiters) == 0 {
-		q.waiters = nil
 	}
 }
 
 // leave ends the wait of w. Room that it was granted meanwhile goes to the next.
 func (q *budget) leave(w *waiter) {
-	for i := range q.waiters {
-		if q.waiters[i] == w {
-			q.waiters = append(q.waiters[:i], q.waiters[i+1:]...)
-			q.give(0, 0)
-			return
-		}
+	if w.place == nil {
+		q.give(1, w.size)
+		return
 	}
-	q.give(1, w.size)
+	q.waiters.Remove(w.place)
+	q.give(0, 0)
 }

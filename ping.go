@@ -174,10 +174,10 @@ func (c *Conn) gotPing(payload []byte) {
 		c.trace.PingReceived(payload)
 	}
 	c.mu.Lock()
-	c.pong = append(c.pong[:0], payload...)
 	if c.pong == nil {
-		c.pong = []byte{}
+		c.pong = codec.NewBuffer(codec.MaxControlPayload)
 	}
+	c.pong.Bytes = append(c.pong.Bytes[:0], payload...)
 	c.kick()
 	c.mu.Unlock()
 	if c.trace != nil && c.trace.PongSent != nil {

@@ -103,7 +103,7 @@ func (c *Conn) receiveNext() error {
 func (c *Conn) readMore() error {
 	c.noBacklog()
 	c.reader.Idle()
-	err := c.transport.read(c.reader, c)
+	err := c.transport.read(c)
 	if err == errIdle {
 		return c.rest()
 	}
@@ -132,6 +132,8 @@ func (c *Conn) noteRead() {
 	}
 }
 
+func (c *Conn) input() codec.Reader { return c.reader }
+
 // consume deals with what has been read as far as that waits for nobody, and calls
 // nothing of the application's: whoever closes the socket would wait for it. The rest
 // is left to the read loop.
@@ -150,7 +152,7 @@ func (c *Conn) consume() bool {
 		case event.Opcode.IsControl():
 			c.unsettled = func() error { return c.gotControl(event) }
 			return false
-		case !c.surelyFits(&event):
+		case !c.surelyFits(len(event.Payload)):
 			c.unsettled = func() error { return c.gotMessage(event) }
 			return false
 		}
@@ -162,13 +164,13 @@ func (c *Conn) consume() bool {
 	return false
 }
 
-// surelyFits reports whether there is room for the message, whatever the extensions
-// make of it.
-func (c *Conn) surelyFits(event *codec.FrameEvent) bool {
+// surelyFits reports whether there is room for a message of the size, whatever the
+// extensions make of it.
+func (c *Conn) surelyFits(size int) bool {
 	if c.pipeline != nil {
 		return len(c.messages) == 0
 	}
-	return c.fitsInbox(len(event.Payload))
+	return c.fitsInbox(size)
 }
 
 // errResting ends a read loop that is started again by wake.
@@ -532,7 +534,7 @@ func (c *Conn) drain() {
 		return
 	}
 	sink := new(discard)
-	for !c.isBroken() && c.transport.read(sink, sink) == nil {
+	for !c.isBroken() && c.transport.read(sink) == nil {
 	}
 	sink.Idle()
 }
@@ -543,6 +545,7 @@ type discard struct{ buffer *codec.Buffer }
 func (d *discard) Next() (codec.FrameEvent, error) { return codec.FrameEvent{}, codec.ErrNeedMore }
 func (d *discard) Wrote(int)                       {}
 func (d *discard) Rest() int                       { return 0 }
+func (d *discard) input() codec.Reader             { return d }
 func (d *discard) consume() bool                   { return false }
 
 func (d *discard) Space(int) []byte {

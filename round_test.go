@@ -56,7 +56,7 @@ func (t *tape) tryWrite(w *directWrite) error {
 	return nil
 }
 
-func (t *tape) read(codec.Reader, consumer) error {
+func (t *tape) read(consumer) error {
 	<-t.ended
 	return io.EOF
 }

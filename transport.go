@@ -13,9 +13,9 @@ import (
 // A transport carries the bytes of a connection. One goroutine reads and one
 // writes at a time; the rest may be called by any.
 type transport interface {
-	// read waits for input and puts it into r. A transport that can keeps no
-	// buffer while it waits. It may go on as long as c deals with what was read.
-	read(r codec.Reader, c consumer) error
+	// read waits for input for c. A transport that can keeps no buffer while it
+	// waits. It may go on as long as c deals with what was read.
+	read(c consumer) error
 
 	// rest, after errIdle, has c woken when there is input. It reports false where a
 	// goroutine has to wait after all.
@@ -50,6 +50,9 @@ type transport interface {
 
 // A consumer deals with what a transport reads.
 type consumer interface {
+	// input is what it is to be put into.
+	input() codec.Reader
+
 	// consume deals with what was read as far as nobody has to wait for that, and
 	// reports whether that was all of it.
 	consume() bool
@@ -76,7 +79,8 @@ type connTransport struct {
 // waits holds.
 const waitingRead = 4 << 10
 
-func (t *connTransport) read(r codec.Reader, _ consumer) error {
+func (t *connTransport) read(c consumer) error {
+	r := c.input()
 	limit := 0
 	if r.Rest() == 0 {
 		limit = waitingRead

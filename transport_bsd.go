@@ -2,14 +2,18 @@
 
 package websocket
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/chanws/websocket/codec"
+)
 
 // foresight is what a system has that tells what is left to be read.
 type foresight struct{}
 
 // receive reads once. Whether more is left only the next read tells here.
-func (t *socketTransport) receive(fd int) (n int, drained bool, err error) {
-	n, err = syscall.Read(fd, t.reader.Space(0))
+func (t *socketTransport) receive(fd int, r codec.Reader) (n int, drained bool, err error) {
+	n, err = syscall.Read(fd, r.Space(0))
 	return n, false, err
 }
 

@@ -7,8 +7,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"github.com/chanws/websocket/codec"
 )
 
 // requestTransport is a stream of HTTP/2 or HTTP/3 on the client: what goes is the
@@ -26,8 +24,8 @@ type requestTransport struct {
 	readTimer, writeTimer *time.Timer
 }
 
-func (t *requestTransport) read(r codec.Reader, _ consumer) error {
-	err := readStream(t.in, r)
+func (t *requestTransport) read(c consumer) error {
+	err := readStream(t.in, c.input())
 	if err == nil {
 		return nil
 	}

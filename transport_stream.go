@@ -102,11 +102,11 @@ func (t *responseTransport) giveBack() {
 
 // read waits with an empty read where it may, so that no buffer is held meanwhile.
 // Where an empty read does not wait, the buffer does.
-func (t *responseTransport) read(r codec.Reader, _ consumer) error {
+func (t *responseTransport) read(c consumer) error {
 	if t.over.Load() {
 		return io.EOF
 	}
-	err := readStream(t.body, r)
+	err := readStream(t.body, c.input())
 	if err != nil && err != io.EOF && t.timedOut() {
 		return os.ErrDeadlineExceeded
 	}

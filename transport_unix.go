@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"syscall"
-
-	"github.com/chanws/websocket/codec"
 )
 
 // socketTransport is a plain TCP or Unix socket. It knows more than a net.Conn:
@@ -17,12 +15,12 @@ type socketTransport struct {
 	connTransport
 	raw syscall.RawConn
 
-	// Arguments and result of readReady, which the reader owns: made once, so that a
+	// Argument and result of readReady, which the reader owns: made once, so that a
 	// call allocates nothing.
-	reader    codec.Reader
 	consumer  consumer
-	readErr   error
 	readReady func(fd uintptr) bool
+	readErrno syscall.Errno
+	readEOF   bool
 
 	foresight foresight
 	idle      idleness
@@ -47,9 +45,20 @@ func newSocketTransport(c net.Conn) transport {
 	return t
 }
 
-func (t *socketTransport) read(r codec.Reader, c consumer) error {
-	t.reader, t.consumer, t.readErr = r, c, nil
+func (t *socketTransport) read(c consumer) error {
+	t.consumer, t.readErrno, t.readEOF = c, 0, false
 	return t.await()
+}
+
+// readErr is what ended the reading, if anything did.
+func (t *socketTransport) readErr() error {
+	switch {
+	case t.readEOF:
+		return io.EOF
+	case t.readErrno != 0:
+		return &net.OpError{Op: "read", Net: "tcp", Source: t.LocalAddr(), Addr: t.RemoteAddr(), Err: t.readErrno}
+	}
+	return nil
 }
 
 // readAll reads what is there; false means to wait for readiness and call again.
@@ -58,36 +67,29 @@ func (t *socketTransport) read(r codec.Reader, c consumer) error {
 // readiness that comes up meanwhile is kept for it. It is noted when it comes up only,
 // so there must really be nothing left.
 func (t *socketTransport) readAll(fd uintptr) bool {
+	r := t.consumer.input()
 	for {
-		n, drained, err := t.receive(int(fd))
-		if n > 0 {
-			t.reader.Wrote(n)
+		n, drained, err := t.receive(int(fd), r)
+		switch {
+		case n > 0:
+			r.Wrote(n)
 			if !drained || !t.consumer.consume() {
 				return true
 			}
 			t.idle.stir()
-			t.reader.Idle()
+			r.Idle()
 			return false
+		case err == nil:
+			t.readEOF = true
+			return true
+		case err == syscall.EAGAIN:
+			r.Idle()
+			return false
+		case err != syscall.EINTR:
+			t.readErrno, _ = err.(syscall.Errno)
+			return true
 		}
-		if err == syscall.EINTR {
-			continue
-		}
-		return t.readNothing(n, err)
 	}
-}
-
-// readNothing deals with a read that gave no bytes.
-func (t *socketTransport) readNothing(n int, err error) bool {
-	switch {
-	case err == syscall.EAGAIN:
-		t.reader.Idle()
-		return false
-	case err != nil:
-		t.readErr = &net.OpError{Op: "read", Net: "tcp", Source: t.LocalAddr(), Addr: t.RemoteAddr(), Err: err}
-	default:
-		t.readErr = io.EOF
-	}
-	return true
 }
 
 func (t *socketTransport) canTry() bool { return true }

@@ -255,7 +255,7 @@ func (c *Conn) put(f *outFrame) {
 // to send in the same write.
 func (c *Conn) canWriteNow() bool {
 	return c.phase == StateOpen && c.nothingQueued() &&
-		c.transport.canTry() && len(c.messages) == 0 && !c.backlog.Load() && len(c.budget.waiters) == 0
+		c.transport.canTry() && len(c.messages) == 0 && !c.backlog.Load() && !c.budget.waited()
 }
 
 // nothingQueued reports whether there is neither a writer nor work for one.
@@ -378,8 +378,8 @@ func (c *Conn) takeWork() (work, bool) {
 		if c.urgent == nil {
 			c.urgent = batches.Get().(*batch)
 		}
-		c.urgent.add(codec.OpPong, true, c.pong)
-		c.pong = nil
+		c.urgent.add(codec.OpPong, true, c.pong.Bytes)
+		c.dropPong()
 	}
 	w := work{c.carry, c.urgent, c.data}
 	if c.broken || w == (work{}) {
@@ -389,6 +389,14 @@ func (c *Conn) takeWork() (work, bool) {
 	}
 	c.carry, c.urgent, c.data = nil, nil, nil
 	return w, true
+}
+
+// dropPong forgets the ping to answer.
+func (c *Conn) dropPong() {
+	if c.pong != nil {
+		c.pong.Release()
+		c.pong = nil
+	}
 }
 
 // leaveWriter ends being the writer.

@@ -46,8 +46,19 @@ type DecoderOptions struct {
 // has been used and done bytes of its payload have been unmasked and checked; in
 // a frame that is a message of its own they stay at buf.Bytes[start:start+done],
 // else they have been used too and moved to the assembly.
+//
+// The fields are in the order that leaves the least between them: an idle connection
+// keeps its Decoder.
 type Decoder struct {
-	options    DecoderOptions
+	rules   rules
+	inFrame bool
+
+	inMessage bool
+	opcode    Opcode
+	reserved  Reserved
+	empty     uint8 // frames without payload
+	text      textCheck
+
 	limit      uint64 // on messages given whole
 	partsLimit uint64 // on messages given in parts
 
@@ -58,17 +69,10 @@ type Decoder struct {
 	hint   int   // how large a buffer to read into
 	trust  int   // a size of messages received, half as large after each smaller one
 
-	inFrame bool
-	header  Header
-	done    uint64
-
-	inMessage bool
-	opcode    Opcode
-	reserved  Reserved
-	total     uint64 // payload bytes of the message, those of the frame at hand included
-	empty     int    // frames without payload
-	assembly  *Buffer
-	text      textCheck
+	header   Header
+	done     uint64
+	total    uint64 // payload bytes of the message, those of the frame at hand included
+	assembly *Buffer
 
 	err error
 }
@@ -93,7 +97,7 @@ func NewDecoder(options DecoderOptions) *Decoder {
 // Init makes d a Decoder at the start of the stream, for those who hold one by
 // value.
 func (d *Decoder) Init(options DecoderOptions) {
-	*d = Decoder{options: options, limit: DefaultMaxMessageSize, partsLimit: math.MaxInt64, hint: minRead}
+	*d = Decoder{rules: rules{options.Role, options.Reserved, options.Parts}, limit: DefaultMaxMessageSize, partsLimit: math.MaxInt64, hint: minRead}
 	if options.MaxMessageSize > 0 {
 		d.limit = min(uint64(options.MaxMessageSize), math.MaxInt-MaxHeaderSize)
 		d.partsLimit = uint64(options.MaxMessageSize)
@@ -203,7 +207,7 @@ func (d *Decoder) Next() (FrameEvent, error) {
 
 // beginFrame uses the header of a frame, if it is there.
 func (d *Decoder) beginFrame() bool {
-	h, n, err := consumeHeader(d.buf.Bytes[d.start:], &d.options)
+	h, n, err := consumeHeader(d.buf.Bytes[d.start:], &d.rules)
 	if err == nil && !h.Opcode.IsControl() {
 		err = d.checkMessage(h)
 	}
@@ -233,7 +237,7 @@ func (d *Decoder) checkMessage(h Header) error {
 		total = d.total
 	}
 	limit := d.limit
-	if d.options.Parts && (d.inMessage && d.reserved == 0 || !d.inMessage && h.Reserved == 0) {
+	if d.rules.parts && (d.inMessage && d.reserved == 0 || !d.inMessage && h.Reserved == 0) {
 		limit = d.partsLimit
 	}
 	if h.Length > limit || total > limit-h.Length {
@@ -269,7 +273,7 @@ func (d *Decoder) inPlace() bool {
 	return d.header.Final && d.header.Opcode != OpContinuation && !d.parts()
 }
 
-func (d *Decoder) parts() bool { return d.options.Parts && d.reserved == 0 }
+func (d *Decoder) parts() bool { return d.rules.parts && d.reserved == 0 }
 
 // decodePayload unmasks and checks what there is of the payload, and gives the
 // event that is complete with it.

@@ -91,10 +91,17 @@ func ConsumeHeader(b []byte) (h Header, n int, err error) {
 	return consumeHeader(b, nil)
 }
 
+// rules are those of the options that headers are checked by.
+type rules struct {
+	role     Role
+	reserved Reserved
+	parts    bool
+}
+
 // consumeHeader is ConsumeHeader with the rules of a connection, if there are any.
 // It goes from byte to byte, so that what is reported first does not depend on how
 // many of them are there.
-func consumeHeader(b []byte, rules *DecoderOptions) (h Header, n int, err error) {
+func consumeHeader(b []byte, rules *rules) (h Header, n int, err error) {
 	if len(b) < 1 {
 		return h, 0, ErrNeedMore
 	}
@@ -125,12 +132,12 @@ func consumeHeader(b []byte, rules *DecoderOptions) (h Header, n int, err error)
 }
 
 // checkFirst checks what the first byte of a frame says.
-func checkFirst(h Header, rules *DecoderOptions) error {
+func checkFirst(h Header, rules *rules) error {
 	switch {
 	// "MUST be 0 unless an extension is negotiated that defines meanings for
 	// non-zero values." The bits of the extensions there are belong to the first
 	// frame of a message.
-	case rules != nil && (h.Reserved&^rules.Reserved != 0 || h.Reserved != 0 && (h.Opcode.IsControl() || h.Opcode == OpContinuation)):
+	case rules != nil && (h.Reserved&^rules.reserved != 0 || h.Reserved != 0 && (h.Opcode.IsControl() || h.Opcode == OpContinuation)):
 		return protocolError(frameSection, "reserved bit set without an extension that owns it")
 	case h.Opcode.isReserved():
 		return protocolError(frameSection, "reserved opcode")
@@ -141,11 +148,11 @@ func checkFirst(h Header, rules *DecoderOptions) error {
 }
 
 // checkSecond checks what the second byte of a frame says.
-func checkSecond(h Header, rules *DecoderOptions) error {
+func checkSecond(h Header, rules *rules) error {
 	switch {
-	case rules != nil && rules.Role == Server && !h.Masked:
+	case rules != nil && rules.role == Server && !h.Masked:
 		return protocolError("RFC 6455, section 5.1", "frame from the client is not masked")
-	case rules != nil && rules.Role == Client && h.Masked:
+	case rules != nil && rules.role == Client && h.Masked:
 		return protocolError("RFC 6455, section 5.1", "frame from the server is masked")
 	case h.Opcode.IsControl() && h.Length > MaxControlPayload:
 		return protocolError("RFC 6455, section 5.5", "control frame with more than 125 bytes")

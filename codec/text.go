@@ -41,7 +41,7 @@ func firstInvalid(b []byte) int {
 // the first byte that it can not have.
 type textCheck struct {
 	begun [utf8.UTFMax]byte // of a character cut off by the end of a chunk
-	n     int
+	n     uint8
 }
 
 // next takes the next chunk; where it is not ok, bad is the index of the byte
@@ -66,7 +66,7 @@ func (t *textCheck) next(b []byte) (bad int, ok bool) {
 	if !ok {
 		return i + firstInvalid(b[i:]), false
 	}
-	t.n = copy(t.begun[:], b[i+valid:])
+	t.n = uint8(copy(t.begun[:], b[i+valid:]))
 	return 0, true
 }
 
