@@ -16,8 +16,7 @@ type directWrite struct {
 	hold *codec.Buffer // what body lies in, where that is ours
 	size int           // of the message
 
-	close   bool // of a close frame, which is no message
-	counted bool // in the budget
+	close bool // of a close frame, which is no message
 
 	written int
 	err     error

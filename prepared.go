@@ -81,10 +81,7 @@ func (c *Conn) SendPrepared(ctx context.Context, p *Prepared) error {
 		return &UsageError{"SendPrepared", errNotPrepared}
 	}
 	f := p.outFrame()
-	if err := c.trySendFrame(&f); err != ErrQueueFull {
-		return err
-	}
-	return c.sendLate(ctx, &f)
+	return c.sendFrame(ctx, &f)
 }
 
 // TrySendPrepared sends a prepared message as SendPrepared does, but never waits: where

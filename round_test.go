@@ -393,7 +393,6 @@ func TestPreparedCompressed(t *testing.T) {
 			switch i % 3 {
 			case 0:
 				s.conn.Send(context.Background(), Text(text))
-				s.conn.Flush(context.Background()) // it is compressed aside
 			case 1:
 				s.conn.SendPrepared(context.Background(), m)
 			case 2: // two in a round

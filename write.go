@@ -48,10 +48,7 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	if err := f.set("Send", &m); err != nil {
 		return err
 	}
-	if err := c.trySendFrame(&f); err != ErrQueueFull {
-		return err
-	}
-	return c.sendLate(ctx, &f)
+	return c.sendFrame(ctx, &f)
 }
 
 // TrySend sends a message as Send does, but never waits: where the queue has no
@@ -81,17 +78,13 @@ func (c *Conn) SendFragment(ctx context.Context, m Message) error {
 		return &UsageError{"SendFragment", "unknown message type " + m.Type.String()}
 	}
 	f := outFrame{Frame: codec.Frame{Opcode: codec.Opcode(m.Type), Final: m.Final, Payload: m.Data}, part: true}
-	if err := c.trySendFrame(&f); err != ErrQueueFull {
-		return err
-	}
-	return c.sendLate(ctx, &f)
+	return c.sendFrame(ctx, &f)
 }
 
 // An outFrame is a frame on its way into the queue.
 type outFrame struct {
 	codec.Frame
 	part     bool // of a message sent by SendFragment
-	counted  bool // in the budget, while it is written aside
 	prepared *Prepared
 }
 
@@ -107,28 +100,31 @@ func (f *outFrame) set(call string, m *Message) error {
 	return nil
 }
 
-// trySendFrame queues the frame or writes it, or has it written. Where the queue has no
-// room it returns ErrQueueFull, and those who wait go on with sendLate.
-func (c *Conn) trySendFrame(f *outFrame) error {
+// sendFrame queues the frame or writes it, and waits for room.
+func (c *Conn) sendFrame(ctx context.Context, f *outFrame) error {
 	switch err := c.admit(f); err {
 	case errWriteNow:
 		return c.writeNow(f)
-	case errWriteAside:
-		c.writeAside(f)
-		return nil
+	case ErrQueueFull:
+		return c.sendLate(ctx, f)
 	default:
 		return err
 	}
 }
 
-// They tell the caller of admit to write, or to have another goroutine do so.
-var (
-	errWriteNow   = errors.New("websocket: not queued but to be written")
-	errWriteAside = errors.New("websocket: not queued but to be transformed and written")
-)
+// trySendFrame is sendFrame for those who do not wait.
+func (c *Conn) trySendFrame(f *outFrame) error {
+	if err := c.admit(f); err != errWriteNow {
+		return err
+	}
+	return c.writeNow(f)
+}
 
-// admit queues the frame, or makes the caller the writer, who is to call writeNow
-// or writeAside. Where the queue has no room it returns ErrQueueFull.
+// errWriteNow tells the caller of admit to write.
+var errWriteNow = errors.New("websocket: not queued but to be written")
+
+// admit queues the frame, or makes the caller the writer, who is to call writeNow.
+// Where the queue has no room it returns ErrQueueFull.
 //
 // It returns before the write is made, and what writes has small frames: a goroutine
 // that does no more than send and receive then keeps the stack of 2 KiB that it
@@ -140,14 +136,8 @@ func (c *Conn) admit(f *outFrame) error {
 		return err
 	}
 	if c.canWriteNow() {
-		c.writing = true
-		aside := f.prepared == nil && c.transforms(&f.Frame)
 		c.begin(f)
-		if aside {
-			f.counted = true
-			c.budget.take(len(f.Payload))
-			return errWriteAside
-		}
+		c.writing = true
 		return errWriteNow
 	}
 	if !c.budget.fits(len(f.Payload)) {
@@ -270,11 +260,7 @@ func (c *Conn) kick() {
 	}
 	if c.data != nil || c.urgent != nil || c.pong != nil || c.carry != nil {
 		c.writing = true
-		if c.pipeline != nil {
-			go c.transformLoop()
-		} else {
-			go c.writeLoop()
-		}
+		go c.writeLoop()
 	}
 }
 
@@ -282,7 +268,7 @@ func (c *Conn) kick() {
 // where it lies.
 func (c *Conn) encodeNow(f *outFrame) (*directWrite, error) {
 	w := directWrites.Get().(*directWrite)
-	w.size, w.close, w.counted = len(f.Payload), f.Opcode == codec.OpClose, f.counted
+	w.size, w.close = len(f.Payload), f.Opcode == codec.OpClose
 	if f.prepared != nil {
 		frame, ok, err := c.wireFrame(f.prepared)
 		if err != nil || ok {
@@ -309,12 +295,9 @@ func (c *Conn) encodeNow(f *outFrame) (*directWrite, error) {
 // wroteNow ends the turn of a direct writer. What did not go out is left to the
 // write loop.
 func (c *Conn) wroteNow(w *directWrite, err error) error {
-	size, closes, counted := w.size, w.close, w.counted
+	size, closes := w.size, w.close
 	left := w.finish(err)
 	c.mu.Lock()
-	if counted {
-		c.budget.give(1, size)
-	}
 	if closes {
 		c.sent.count(0, 0, 1)
 	} else {
@@ -356,12 +339,6 @@ func (c *Conn) writeLoop() {
 			return
 		}
 	}
-}
-
-// transformLoop is the write loop of a connection with extensions. See growStackToCompress.
-func (c *Conn) transformLoop() {
-	growStackToCompress()
-	c.writeLoop()
 }
 
 // work is what the write loop takes in one turn: all there is.
@@ -574,16 +551,10 @@ func (c *Conn) wroteData(data *batch) {
 	c.closeSent = c.closeSent || data.close
 }
 
-// transforms reports whether the extensions are to see the frame: they work on whole
-// messages.
-func (c *Conn) transforms(f *codec.Frame) bool {
-	return c.pipeline != nil && f.Final && f.Opcode != codec.OpContinuation && !f.Opcode.IsControl()
-}
-
 // transformOutgoing has the extensions do to a message what they do. The buffer,
 // if there is one, holds the result and is to be released after use.
 func (c *Conn) transformOutgoing(f *codec.Frame) (*codec.Buffer, error) {
-	if !c.transforms(f) {
+	if c.pipeline == nil || !f.Final || f.Opcode == codec.OpContinuation || f.Opcode.IsControl() {
 		return nil, nil
 	}
 	buffer := codec.NewBuffer(len(f.Payload))
