@@ -35,14 +35,14 @@ func (t *socketTransport) receive(fd int, r codec.Reader) (n int, drained bool, 
 
 // foresees reports whether reads tell what is left. Without a clock they need not: a
 // connection that was reset at once after the bytes is not known to be before it is
-// read again, and the clock sees to that.
+// read again, and the clock sees to that. It stands still where there is no place to rest.
 func (t *socketTransport) foresees(fd int) bool {
 	f := &t.foresight
 	if f.reads < foresightAfter {
 		f.reads++
 		f.asked = f.reads == foresightAfter && syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpInq, 1) == nil
 	}
-	return f.asked && t.idle.ticking
+	return f.asked && t.idle.ticking && !t.idle.restless
 }
 
 // bytesLeft finds how many bytes are left in a control message: some, where there is

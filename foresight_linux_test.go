@@ -45,13 +45,6 @@ func foreseeing(t *testing.T) (transport, *net.TCPConn) {
 	return tr, far.(*net.TCPConn)
 }
 
-func say(t *testing.T, c io.Writer, s string) {
-	t.Helper()
-	if _, err := io.WriteString(c, s); err != nil {
-		t.Error(err)
-	}
-}
-
 // One call waits for input as often as all of it is dealt with, and looks for none in
 // between: what comes while it is dealt with is not missed.
 func TestReadWaitsWithoutLooking(t *testing.T) {
@@ -84,17 +77,27 @@ func TestReadForeseesTheEnd(t *testing.T) {
 }
 
 // A reset that comes with the bytes before it is not foreseen, but found soon.
-func TestReadFindsAReset(t *testing.T) {
+func TestReadFindsAReset(t *testing.T) { testReset(t, false) }
+
+// Where there is no place to rest nothing looks again later.
+func TestReadFindsAResetWithoutAClock(t *testing.T) { testReset(t, true) }
+
+func testReset(t *testing.T, restless bool) {
 	tr, far := foreseeing(t)
+	if restless {
+		idle := &tr.(*socketTransport).idle
+		idle.restless, idle.ticking = true, false
+	}
 	say(t, far, "last")
 	awaitArrival(t, tr)
 	far.SetLinger(0)
 	far.Close()
 	time.Sleep(10 * time.Millisecond) // nothing tells that a reset has arrived
 	e := &eater{next: func(int) bool { return true }}
-	began := time.Now()
+	limit := time.AfterFunc(20*time.Second, func() { tr.abort() })
+	defer limit.Stop()
 	err := tr.read(e)
-	for limit := 20 * time.Second; err == errIdle && time.Since(began) < limit; {
+	for err == nil || err == errIdle {
 		err = tr.read(e)
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -247,3 +248,13 @@ func TestBytesCopied(t *testing.T) {
 		t.Errorf("%d bytes were copied on their way out, at most %d", n, sent)
 	}
 }
+
+func say(t *testing.T, c io.Writer, s string) {
+	t.Helper()
+	if _, err := io.WriteString(c, s); err != nil {
+		t.Error(err)
+	}
+}
+
+// hi is a masked text of two letters, with the key 0.
+const hi = "\x81\x82\x00\x00\x00\x00hi"

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/chanws/websocket/codec"
 )
@@ -59,8 +60,9 @@ func (s *settings) setDefaults() {
 	s.pongTimeout = positive(s.pongTimeout, s.pingInterval)
 }
 
-// lastSettings are those of the connection made last.
-var lastSettings atomic.Pointer[settings]
+// lastSettings are those of the connection made last, a weak.Pointer[settings]: what they
+// refer to is not to outlive the connections.
+var lastSettings atomic.Value
 
 // shared returns the settings in memory that other connections with the same may use
 // too, as those of a server do.
@@ -68,11 +70,13 @@ func (s settings) shared() *settings {
 	if s.context != nil {
 		return s.kept() // which may not be comparable
 	}
-	if last := lastSettings.Load(); last != nil && *last == s {
-		return last
+	if last, ok := lastSettings.Load().(weak.Pointer[settings]); ok {
+		if shared := last.Value(); shared != nil && *shared == s {
+			return shared
+		}
 	}
 	kept := s.kept()
-	lastSettings.Store(kept)
+	lastSettings.Store(weak.Make(kept))
 	return kept
 }
 

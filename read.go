@@ -135,42 +135,29 @@ func (c *Conn) noteRead() {
 func (c *Conn) input() codec.Reader { return c.reader }
 
 // consume deals with what has been read as far as that waits for nobody, and calls
-// nothing of the application's: whoever closes the socket would wait for it. The rest
-// is left to the read loop.
+// nothing of the application's, such as an extension: whoever closes the socket would
+// wait for it, and if it is the same goroutine for ever. The rest is left to the read
+// loop.
 func (c *Conn) consume() bool {
-	for len(c.messages) < cap(c.messages) {
+	for c.pipeline == nil && len(c.messages) < cap(c.messages) {
 		event, err := c.reader.Next()
-		if err == codec.ErrNeedMore {
+		switch {
+		case err == codec.ErrNeedMore:
 			c.noteRead()
 			c.noBacklog()
 			return true
-		}
-		if err != nil {
+		case err != nil:
 			return false // the reader gives it again
-		}
-		switch {
 		case event.Opcode.IsControl():
 			c.unsettled = func() error { return c.gotControl(event) }
 			return false
-		case !c.surelyFits(len(event.Payload)):
+		case !c.fitsInbox(len(event.Payload)):
 			c.unsettled = func() error { return c.gotMessage(event) }
 			return false
 		}
-		if err := c.gotMessage(event); err != nil {
-			c.unsettled = func() error { return err }
-			return false
-		}
+		c.gotMessage(event) // without extensions it does not fail
 	}
 	return false
-}
-
-// surelyFits reports whether there is room for a message of the size, whatever the
-// extensions make of it.
-func (c *Conn) surelyFits(size int) bool {
-	if c.pipeline != nil {
-		return len(c.messages) == 0
-	}
-	return c.fitsInbox(size)
 }
 
 // errResting ends a read loop that is started again by wake.

@@ -54,9 +54,6 @@ func wantEvent(t *testing.T, c *Conn, code StatusCode) CloseEvent {
 	}
 }
 
-// hi is a masked text of two letters, with the key 0.
-const hi = "\x81\x82\x00\x00\x00\x00hi"
-
 func TestRestEndsWithInput(t *testing.T) {
 	c, far := restingConn(t, AcceptOptions{})
 	for range 3 {

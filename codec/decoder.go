@@ -349,6 +349,7 @@ func (d *Decoder) take(n int) ([]byte, *Buffer) {
 	if n == 0 {
 		return nil, nil
 	}
+	d.trust = max(d.trust/2, n)
 	b := d.buf
 	payload := b.Bytes[d.start : d.start+n : d.start+n]
 	if 2*n < cap(b.Bytes) {
@@ -364,7 +365,6 @@ func (d *Decoder) take(n int) ([]byte, *Buffer) {
 		d.buf = NewBuffer(max(len(rest), minRead))
 		d.buf.Bytes = append(d.buf.Bytes, rest...)
 	}
-	d.trust = max(d.trust/2, n)
 	if n <= maxHint {
 		d.hint = max(d.hint, n+MaxHeaderSize)
 	}

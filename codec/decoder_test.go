@@ -274,18 +274,25 @@ func TestMemoryGrowsWithMessagesReceived(t *testing.T) {
 			t.Errorf("message %d: %d bytes were copied", i, n)
 		}
 	}
-	claim := AppendHeader(nil, Header{Final: true, Opcode: OpBinary, Length: DefaultMaxMessageSize})
+	// Within a frame, and with its buffer full, for else there is nothing to make room for.
+	claim := func(length uint64) []byte {
+		header := AppendHeader(nil, Header{Final: true, Opcode: OpBinary, Length: length})
+		return append(header, make([]byte, minRead+bufferRoom-len(header))...)
+	}
 	small := (&Encoder{}).AppendFrame(nil, Frame{Opcode: OpBinary, Final: true, Payload: make([]byte, 10)})
-	for limit, input := range map[int][]byte{
-		size + size/4: claim,
-		100 << 10:     append(bytes.Repeat(small, 20), claim...), // long after them
+	for _, claimed := range []struct{ length, small, limit int }{
+		{size, 0, size + size/4},
+		{DefaultMaxMessageSize, 0, size + size/4},
+		{size, 20, 100 << 10}, // long after
+		{DefaultMaxMessageSize, 20, 100 << 10},
 	} {
 		r := NewDecoder(DecoderOptions{Role: Client})
 		decodeAll(t, r, frame)
-		decodeAll(t, r, input)
+		decodeAll(t, r, bytes.Repeat(small, claimed.small))
+		decodeAll(t, r, claim(uint64(claimed.length)))
 		r.Space(0)
-		if c := cap(r.buf.Bytes); c > limit {
-			t.Errorf("a buffer of %d bytes after messages of %d, at most %d", c, size, limit)
+		if c := cap(r.buf.Bytes); c > claimed.limit {
+			t.Errorf("a buffer of %d bytes for %+v after a message of %d", c, claimed, size)
 		}
 	}
 }

@@ -202,12 +202,16 @@ func fieldsOf(lines string) http.Header {
 // A fieldSet has headers by their names.
 type fieldSet struct {
 	header http.Header
-	values []string // room for the values of all: one allocation
+	values []string // room for the values of as many: one allocation
 }
 
-// newFieldSet has room for all of the lines.
+// maxFieldsAhead is the most header lines that are made room for at once. A line may
+// be four bytes, and the room for it a hundred.
+const maxFieldsAhead = 64
+
+// newFieldSet has room for all of the lines, where they are not too many.
 func newFieldSet(lines string) fieldSet {
-	n := strings.Count(lines, "\r\n")
+	n := min(strings.Count(lines, "\r\n"), maxFieldsAhead)
 	return fieldSet{make(http.Header, n), make([]string, n)}
 }
 
@@ -215,6 +219,10 @@ func newFieldSet(lines string) fieldSet {
 func (f *fieldSet) add(name, value string) {
 	if had := f.header[name]; had != nil {
 		f.header[name] = append(had, value)
+		return
+	}
+	if len(f.values) == 0 {
+		f.header[name] = []string{value}
 		return
 	}
 	f.values[0] = value

@@ -2,6 +2,7 @@ package negotiate
 
 import (
 	"bufio"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,18 +10,28 @@ import (
 
 // ParseRequest makes the request of its head: request line and headers, with the
 // blank line after them. It gives what [http.ReadRequest] gives for it, errors
-// included, but for the body, which is none. The request's strings are parts of head.
+// included, but for the body, which is none. It is an error too if that finds the blank
+// line before the end of head, as it may where line feeds stand alone: what follows then
+// is not what the request's sender meant, or what somebody between read.
+//
+// The request's strings may be parts of head.
 func ParseRequest(head string) (*http.Request, error) {
 	if r := consumeRequest(head); r != nil {
 		return r, nil
 	}
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
+	in := bufio.NewReader(strings.NewReader(head))
+	r, err := http.ReadRequest(in)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := in.Peek(1); err == nil {
+		return nil, errHeadGoesOn
 	}
 	r.Body = http.NoBody
 	return r, nil
 }
+
+var errHeadGoesOn = errors.New("negotiate: the head goes on after a blank line")
 
 // consumeRequest reads a head such as those that open a WebSocket have. For anything
 // else, which http.ReadRequest may accept or not, it returns nil.

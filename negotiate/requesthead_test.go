@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net/http"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -35,6 +36,7 @@ var requestHeads = []string{
 	"GET / HTTP/1.1\r\nX: a\rY: b\r\n\r\n",
 	"GET / HTTP/1.1\r\nX: \xff\r\n\r\n",
 	"GET / HTTP/1.1\nHost: a\r\n\r\n",
+	"GET / HTTP/1.1\nHost: a\n\nX: y\r\n\r\n",
 	"GET / HTTP/1.1\r\nHost: a\r\n",
 	"GET / HTTP/1.1",
 	"GET //b/c HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -53,11 +55,15 @@ var requestHeads = []string{
 	"",
 }
 
-// wantAsReadRequest holds ParseRequest to http.ReadRequest.
+// wantAsReadRequest holds ParseRequest to http.ReadRequest, where that reads all.
 func wantAsReadRequest(t *testing.T, head string) {
 	t.Helper()
 	got, err := ParseRequest(head)
-	want, wantErr := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
+	in := bufio.NewReader(strings.NewReader(head))
+	want, wantErr := http.ReadRequest(in)
+	if _, none := in.Peek(1); wantErr == nil && none == nil {
+		wantErr = errHeadGoesOn
+	}
 	if err != nil || wantErr != nil {
 		if err == nil || wantErr == nil || err.Error() != wantErr.Error() {
 			t.Errorf("%q: error %v, want %v", head, err, wantErr)
@@ -100,4 +106,30 @@ func TestParseRequestAllocations(t *testing.T) {
 	if allocs > 10 {
 		t.Errorf("%.0f allocations, more than 10", allocs)
 	}
+}
+
+// TestParseRequestMemory holds that many short lines of one name take no more than the
+// strings that they give: 16 bytes each, doubled at most.
+func TestParseRequestMemory(t *testing.T) {
+	const lines = 16 << 10
+	head := "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("a:\r\n", lines) + "\r\n"
+	wantAsReadRequest(t, head)
+	before := heapInUse()
+	r, err := ParseRequest(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := heapInUse() - before
+	runtime.KeepAlive(r)
+	if held > 2*16*lines {
+		t.Errorf("a head of %d bytes holds %d more", len(head), held)
+	}
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
