@@ -74,7 +74,7 @@ func TestDefaults(t *testing.T) {
 	s.pingInterval = time.Minute
 	s.setDefaults()
 	want := settings{
-		queueMessages: 256, queueBytes: 1 << 20, receiveMessages: 16, receiveBytes: 4 << 20, receiveShare: 256 << 10,
+		queueMessages: 256, queueBytes: 1 << 20, receiveMessages: 15, receiveBytes: 4 << 20, receiveShare: 4 << 20 / 15,
 		pingInterval: time.Minute, pongTimeout: time.Minute, closeTimeout: 30 * time.Second,
 	}
 	if s != want {

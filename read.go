@@ -56,6 +56,9 @@ func (c *Conn) connectAndRead(ctx context.Context, connect connector) {
 // readLoop receives until the connection ends, and ends it: the one place that
 // decides how.
 func (c *Conn) readLoop() {
+	if c.pipeline != nil {
+		growStackToInflate()
+	}
 	err := c.receive()
 	if err == errResting {
 		return // to be started again
