@@ -85,7 +85,7 @@ func (r *report) writeMachine(b *strings.Builder) {
 		{"command", "`" + r.Command + "`"},
 		{"machine", fmt.Sprintf("%d cores, %s", r.Cores, r.CPU)},
 		{"system", r.Kernel + ", " + r.System + ", " + r.Go},
-		{"rounds", fmt.Sprintf("%d of %g s for each peer in each scenario, in turns; %g minutes in all", r.Rounds, r.Seconds, r.Minutes)},
+		{"rounds", fmt.Sprintf("%d of %g s for each peer in each scenario, in turns; %.1f minutes in all", r.Rounds, r.Seconds, r.Minutes)},
 		{"load average before", r.Load},
 		{"versions", r.versions()},
 	} {
