@@ -194,3 +194,15 @@ func ExampleParseExtensions() {
 	// [{x-a [{level 2} {fast }]} {x-b []}] <nil>
 	// x-a; level=2; fast, x-b
 }
+
+// A server without net/http reads up to the blank line, and has the request.
+func ExampleParseRequest() {
+	r, err := negotiate.ParseRequest("GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(r.Host, r.URL, negotiate.IsWebSocket(r))
+	// Output: example.com /chat true
+}
