@@ -11,13 +11,20 @@ import (
 // restAfter is how long nothing has to come, once or twice over, before a connection
 // gives its reading goroutine back. To get another one then takes some 2 us, which is
 // nothing for one that is used as seldom; a goroutine that waits is 2.5 KB.
-const restAfter = 200 * time.Millisecond
+const restAfter = 500 * time.Millisecond
 
 // restSoon is restAfter for a connection that is new, and for one that was woken from a
-// rest as long: what has come is one message, as a rule. Else those of a server that get
+// long rest: what has come is one message, as a rule. Else those of a server that get
 // one now and then would all have a goroutine at once, whose record the runtime never
 // gives back. Without it 10,000 idle connections take 0.4 KB more each.
-const restSoon = 10 * time.Millisecond
+//
+// One that has rested newRests times, and never for long, is in a conversation with
+// pauses: it would lose more by its rests than they are worth.
+const (
+	restSoon = 10 * time.Millisecond
+	longRest = 5 * time.Second
+	newRests = 3
+)
 
 // began is what rests are counted from.
 var began = time.Now()
@@ -29,7 +36,8 @@ type idleness struct {
 	ticking  bool          // the deadline is set
 	busy     bool          // something has come since
 	restless bool          // there is no place to rest: the clock stands still
-	brief    int8          // how often the clock was set to restSoon
+	brief    uint8         // how often the clock was set to restSoon
+	rests    uint8         // how often it has rested, up to newRests
 	rested   time.Duration // when the last rest began, until the clock is set again
 
 	mu    sync.Mutex
@@ -81,7 +89,8 @@ func (t *socketTransport) tick() {
 
 // patience is what to set the clock to.
 func (i *idleness) patience() time.Duration {
-	if i.rested != 0 && time.Since(began)-i.rested >= restAfter {
+	if i.rested != 0 && (i.rests < newRests || time.Since(began)-i.rested >= longRest) {
+		i.rests = min(i.rests+1, newRests)
 		i.brief = 0
 	}
 	i.rested = 0
