@@ -17,12 +17,7 @@ import (
 const maxDialAllocs = 68
 
 func TestAllocationsOfADial(t *testing.T) {
-	dial := newDialer(t)
-	allocs := testing.AllocsPerRun(200, dial)
-	t.Logf("%.0f allocations", allocs)
-	if !raceEnabled && allocs > maxDialAllocs {
-		t.Errorf("%.0f allocations for a dial, more than %d", allocs, maxDialAllocs)
-	}
+	wantAllocations(t, maxDialAllocs, newDialer(t))
 }
 
 func BenchmarkDial(b *testing.B) {
@@ -35,18 +30,7 @@ func BenchmarkDial(b *testing.B) {
 
 // newDialer returns a function that dials a server and drops the connection.
 func newDialer(t testing.TB) func() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() { listener.Close(); <-done })
-	go func() {
-		defer close(done)
-		for acceptOne(listener) {
-		}
-	}()
-	url := "ws://" + listener.Addr().String() + "/chat"
+	url := "ws://" + serveEach(t, acceptOne) + "/chat"
 	return func() {
 		c, err := Dial(context.Background(), url, nil)
 		if err != nil {
@@ -58,23 +42,18 @@ func newDialer(t testing.TB) func() {
 }
 
 // acceptOne shakes hands, and waits for the client to go.
-func acceptOne(listener net.Listener) bool {
-	c, err := listener.Accept()
-	if err != nil {
-		return false
-	}
+func acceptOne(c net.Conn) {
 	defer c.Close()
 	var room [512]byte
 	n, err := c.Read(room[:])
 	if err != nil {
-		return true
+		return
 	}
 	_, key, _ := bytes.Cut(room[:n], []byte("Sec-WebSocket-Key: "))
 	response := append(room[:0], "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	response = append(append(response, negotiate.AcceptKey(string(key[:24]))...), "\r\n\r\n"...)
 	c.Write(response)
 	c.Read(room[:])
-	return true
 }
 
 // TestAskedAfterTheEnd asks for the channels when all has been said.

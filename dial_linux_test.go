@@ -47,6 +47,6 @@ func unanswering(t *testing.T) (address string) {
 		}
 		t.Cleanup(func() { c.Close() })
 	}
-	t.Skip("the system makes room")
+	t.Fatal("the system makes room")
 	return ""
 }

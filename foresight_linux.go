@@ -37,6 +37,9 @@ func (t *socketTransport) receive(fd int, r codec.Reader) (n int, drained bool, 
 // connection that was reset at once after the bytes is not known to be before it is
 // read again, and the clock sees to that. It stands still where there is no place to rest.
 func (t *socketTransport) foresees(fd int) bool {
+	if !t.consumer.consumes() {
+		return false
+	}
 	f := &t.foresight
 	if f.reads < foresightAfter {
 		f.reads++

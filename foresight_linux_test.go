@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ type eater struct {
 func (e *eater) Wrote(n int) { e.read += n }
 
 func (e *eater) input() codec.Reader { return e }
+
+func (e *eater) consumes() bool { return true }
 
 func (e *eater) consume() bool {
 	e.consumed++
@@ -66,7 +69,7 @@ func TestReadForeseesTheEnd(t *testing.T) {
 	tr, far := foreseeing(t)
 	say(t, far, "last")
 	far.CloseWrite()
-	awaitArrival(t, tr)
+	awaitState(t, tr, stateCloseWait)
 	e := &eater{next: func(int) bool { t.Error("there was more"); return true }}
 	if err := tr.read(e); err != nil || e.read != 4 {
 		t.Fatal(e.read, err)
@@ -89,10 +92,9 @@ func testReset(t *testing.T, restless bool) {
 		idle.restless, idle.ticking = true, false
 	}
 	say(t, far, "last")
-	awaitArrival(t, tr)
 	far.SetLinger(0)
 	far.Close()
-	time.Sleep(10 * time.Millisecond) // nothing tells that a reset has arrived
+	awaitState(t, tr, stateClose)
 	e := &eater{next: func(int) bool { return true }}
 	limit := time.AfterFunc(20*time.Second, func() { tr.abort() })
 	defer limit.Stop()
@@ -105,19 +107,25 @@ func testReset(t *testing.T, restless bool) {
 	}
 }
 
-// awaitArrival waits until what was sent last is there to be read.
-func awaitArrival(t *testing.T, tr transport) {
+// The states of a connection that tcp_info has: the end of the peer's side has come, or
+// a reset. What was sent before has come too.
+const stateClose, stateCloseWait = 7, 8
+
+// awaitState waits for a state, of which only the kernel knows.
+func awaitState(t *testing.T, tr transport, state int) {
 	t.Helper()
-	raw := tr.(*socketTransport).raw
-	peeked := make([]byte, 8)
-	err := raw.Read(func(fd uintptr) bool {
-		n, _, err := syscall.Recvfrom(int(fd), peeked, syscall.MSG_PEEK)
-		return n > 0 && err == nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	for limit := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		now := 0
+		err := tr.(*socketTransport).raw.Control(func(fd uintptr) {
+			now, _ = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO)
+		})
+		if now &= 0xff; err == nil && now == state {
+			return
+		}
+		if err != nil || time.Now().After(limit) {
+			t.Fatalf("the connection is in state %d, want %d (%v)", now, state, err)
+		}
 	}
-	time.Sleep(10 * time.Millisecond) // the end comes after the bytes, and nothing tells of it
 }
 
 func TestBytesLeft(t *testing.T) {

@@ -21,12 +21,38 @@ const maxLifeAllocs = 55
 // TestAllocationsOfALife holds what handshake, one echo and the closing handshake
 // allocate.
 func TestAllocationsOfALife(t *testing.T) {
-	live := newLife(t)
-	allocs := testing.AllocsPerRun(200, live)
+	wantAllocations(t, maxLifeAllocs, newLife(t))
+}
+
+// wantAllocations holds f to a number of allocations in all of the process.
+func wantAllocations(t *testing.T, most float64, f func()) {
+	t.Helper()
+	allocs := testing.AllocsPerRun(200, f)
 	t.Logf("%.0f allocations", allocs)
-	if !raceEnabled && allocs > maxLifeAllocs {
-		t.Errorf("%.0f allocations for handshake, echo and close, more than %d", allocs, maxLifeAllocs)
+	if !raceEnabled && allocs > most {
+		t.Errorf("%.0f allocations, more than %.0f", allocs, most)
 	}
+}
+
+// serveEach serves connections, one after the other, and gives the address.
+func serveEach(t testing.TB, serve func(net.Conn)) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { listener.Close(); <-done })
+	go func() {
+		defer close(done)
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serve(c)
+		}
+	}()
+	return listener.Addr().String()
 }
 
 // TestStackOfAccept holds that Accept finds room in the 4 KiB of stack that the goroutine
@@ -97,22 +123,12 @@ func BenchmarkHandshake(b *testing.B) {
 
 // newLife returns a function that has one connection live and die at an echo server.
 func newLife(t testing.TB) func() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() { listener.Close(); <-done })
-	go func() {
-		defer close(done)
-		for serveOneLife(listener) {
-		}
-	}()
+	address := serveEach(t, serveOneLife)
 	message := clientEncoder.AppendFrame(nil, codec.Frame{Opcode: codec.OpBinary, Final: true, Payload: []byte("hello")})
 	end := clientEncoder.AppendFrame(nil, codec.Frame{Opcode: codec.OpClose, Final: true, Payload: []byte{3, 232}})
 	var room [512]byte
 	return func() {
-		c, err := net.Dial("tcp", listener.Addr().String())
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,19 +144,14 @@ func newLife(t testing.TB) func() {
 	}
 }
 
-func serveOneLife(listener net.Listener) bool {
-	network, err := listener.Accept()
-	if err != nil {
-		return false
-	}
+func serveOneLife(network net.Conn) {
 	c, _, err := AcceptConn(context.Background(), network, nil)
 	if err != nil {
-		return true
+		return
 	}
 	for m := range c.Messages() {
 		c.Send(context.Background(), m)
 		m.Release()
 	}
 	<-c.Closed()
-	return true
 }

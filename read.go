@@ -137,12 +137,14 @@ func (c *Conn) noteRead() {
 
 func (c *Conn) input() codec.Reader { return c.reader }
 
+// consumes is false with extensions, which may be the application's: see consume.
+func (c *Conn) consumes() bool { return c.pipeline == nil }
+
 // consume deals with what has been read as far as that waits for nobody, and calls
-// nothing of the application's, such as an extension: whoever closes the socket would
-// wait for it, and if it is the same goroutine for ever. The rest is left to the read
-// loop.
+// nothing of the application's: whoever closes the socket would wait for it, and if it
+// is the same goroutine for ever. The rest is left to the read loop.
 func (c *Conn) consume() bool {
-	for c.pipeline == nil && len(c.messages) < cap(c.messages) {
+	for len(c.messages) < cap(c.messages) {
 		event, err := c.reader.Next()
 		switch {
 		case err == codec.ErrNeedMore:
@@ -536,6 +538,7 @@ func (d *discard) Next() (codec.FrameEvent, error) { return codec.FrameEvent{}, 
 func (d *discard) Wrote(int)                       {}
 func (d *discard) Rest() int                       { return 0 }
 func (d *discard) input() codec.Reader             { return d }
+func (d *discard) consumes() bool                  { return false }
 func (d *discard) consume() bool                   { return false }
 
 func (d *discard) Space(int) []byte {

@@ -53,6 +53,9 @@ type consumer interface {
 	// input is what it is to be put into.
 	input() codec.Reader
 
+	// consumes reports whether consume ever does anything.
+	consumes() bool
+
 	// consume deals with what was read as far as nobody has to wait for that, and
 	// reports whether that was all of it.
 	consume() bool
