@@ -253,14 +253,15 @@ func TestStreamOutlivesServerTimeouts(t *testing.T) {
 	leavesNothing(t)
 	s := httptest.NewUnstartedServer(websocket.Handler(echoUnlessDeaf, nil))
 	s.EnableHTTP2 = true
-	s.Config.ReadTimeout, s.Config.WriteTimeout, s.Config.IdleTimeout = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+	const timeout = 300 * time.Millisecond // enough for a handshake of TLS on a machine with much else to do
+	s.Config.ReadTimeout, s.Config.WriteTimeout, s.Config.IdleTimeout = timeout, timeout, timeout
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	c, err := dialH2(t, s, websocket.DialOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-time.After(200 * time.Millisecond) // four times the timeouts, in the server's real time
+	<-time.After(3 * timeout) // in the server's real time
 	if err := c.Send(t.Context(), websocket.Binary([]byte("still here"))); err != nil {
 		t.Error(err)
 	}
