@@ -160,7 +160,7 @@ func (c *Conn) writeScheduled() {
 	case c.writing || c.broken || data == nil:
 		c.mu.Unlock()
 		return
-	case data.prepared < len(data.frames) || len(data.frames) > 1 && data.size > maxWrite:
+	case data.prepared < data.count || len(data.frames) > 1 && data.size > maxWrite:
 		c.kick()
 		c.mu.Unlock()
 		return
@@ -212,7 +212,7 @@ func (c *Conn) appendPrepared(dst []byte, p *Prepared) ([]byte, error) {
 // wroteScheduled ends being the writer, after a turn that wrote all but what is left.
 func (c *Conn) wroteScheduled(data *batch, left *codec.Buffer, err error) {
 	c.mu.Lock()
-	messages, size := len(data.frames), data.size
+	messages, size := data.count, data.size
 	c.sent.count(messages, size, 1)
 	c.leaveWriter()
 	if left != nil && c.broken {

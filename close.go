@@ -156,8 +156,7 @@ func (c *Conn) queueClose(code StatusCode, reason string) {
 	if c.data == nil {
 		c.data = batches.Get().(*batch)
 	}
-	c.data.add(codec.OpClose, true, codec.AppendClosePayload(nil, code, reason))
-	c.data.close = true
+	c.data.addClose(c.encoder(), codec.AppendClosePayload(nil, code, reason))
 	c.queued++
 }
 
@@ -287,7 +286,7 @@ func (c *Conn) dropUnsent() {
 		}
 		messages, size := b.counted()
 		if b == c.data {
-			c.written += uint64(len(b.frames))
+			c.written += uint64(b.count)
 			c.budget.give(messages, size)
 		}
 		b.recycle()

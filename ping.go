@@ -163,7 +163,7 @@ func (c *Conn) queueControl(op codec.Opcode, payload []byte) {
 	if c.urgent == nil {
 		c.urgent = batches.Get().(*batch)
 	}
-	c.urgent.add(op, true, payload)
+	c.urgent.add(c.encoder(), codec.Frame{Opcode: op, Final: true, Payload: payload})
 	c.kick()
 }
 

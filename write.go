@@ -236,8 +236,17 @@ func (c *Conn) put(f *outFrame) {
 	if f.prepared != nil {
 		c.data.addPrepared(f.prepared)
 	} else {
-		c.data.add(f.Opcode, f.Final, f.Payload)
+		c.data.add(c.encoder(), f.Frame)
 	}
+}
+
+// encoder gives the Writer, if frames can be encoded when they are queued: not before
+// the handshake is done, nor where extensions have to see them in order.
+func (c *Conn) encoder() codec.Writer {
+	if c.pipeline != nil {
+		return nil
+	}
+	return c.writer
 }
 
 // canWriteNow reports whether a send may put its bytes on the socket itself: when
@@ -355,7 +364,7 @@ func (c *Conn) takeWork() (work, bool) {
 		if c.urgent == nil {
 			c.urgent = batches.Get().(*batch)
 		}
-		c.urgent.add(codec.OpPong, true, c.pong.Bytes)
+		c.urgent.add(c.encoder(), codec.Frame{Opcode: codec.OpPong, Final: true, Payload: c.pong.Bytes})
 		c.dropPong()
 	}
 	w := work{c.carry, c.urgent, c.data}
@@ -393,26 +402,49 @@ func (c *Conn) writeAll(w work) (writes int, err error) {
 		}
 		writes++
 	}
+	switch {
+	case w.data == nil && w.control == nil:
+		return writes, nil
+	case w.control == nil:
+		if encoded, ok := w.data.encoded(); ok {
+			n, err := c.writeEncoded(encoded)
+			return writes + n, err
+		}
+	}
+	n, err := c.pack(w)
+	return writes + n, err
+}
+
+// writeEncoded writes whole frames from where they lie.
+func (c *Conn) writeEncoded(b []byte) (writes int, err error) {
+	for len(b) > 0 && err == nil {
+		n := min(len(b), maxWrite)
+		err = c.write(net.Buffers{b[:n]})
+		b = b[n:]
+		writes++
+	}
+	return writes, err
+}
+
+// pack encodes what is queued and writes it, many frames at a time.
+func (c *Conn) pack(w work) (writes int, err error) {
 	size := 0
 	for _, b := range [...]*batch{w.control, w.data} {
 		if b != nil {
-			size += b.size + len(b.frames)*codec.MaxHeaderSize
+			size += b.size + b.count*codec.MaxHeaderSize
 		}
-	}
-	if size == 0 {
-		return writes, nil
 	}
 	p := packer{conn: c, out: codec.NewBuffer(min(size, maxWrite))}
 	for _, b := range [...]*batch{w.control, w.data} {
 		for i := 0; b != nil && i < len(b.frames) && err == nil; i++ {
-			err = p.add(&b.frames[i], b.payload(&b.frames[i]))
+			err = p.add(&b.frames[i], b.bytes(&b.frames[i]))
 		}
 	}
 	if err == nil {
 		err = p.flush()
 	}
 	p.out.Release()
-	return writes + p.writes, err
+	return p.writes, err
 }
 
 // A packer encodes frames and writes them, many at a time.
@@ -424,6 +456,9 @@ type packer struct {
 
 // add encodes the frame, and writes when there is enough.
 func (p *packer) add(o *outgoing, payload []byte) error {
+	if o.encoded {
+		return p.append(payload)
+	}
 	if o.prepared != nil {
 		if ok, err := p.addPrepared(o.prepared); ok || err != nil {
 			return err
@@ -457,6 +492,20 @@ func (p *packer) add(o *outgoing, payload []byte) error {
 	}
 	p.out.Bytes = c.writer.AppendFrame(p.out.Bytes, f)
 	return nil
+}
+
+// append adds encoded frames.
+func (p *packer) append(b []byte) error {
+	for {
+		n := min(len(b), cap(p.out.Bytes)-len(p.out.Bytes))
+		p.out.Bytes = append(p.out.Bytes, b[:n]...)
+		if b = b[n:]; len(b) == 0 {
+			return nil
+		}
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
 }
 
 func (p *packer) flush() error {
@@ -547,7 +596,7 @@ func (c *Conn) wroteData(data *batch) {
 	if data == nil {
 		return
 	}
-	c.written += uint64(len(data.frames))
+	c.written += uint64(data.count)
 	c.closeSent = c.closeSent || data.close
 }
 

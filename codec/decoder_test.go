@@ -130,6 +130,8 @@ func TestRules(t *testing.T) {
 		{"5.2", "opcode 11", Client, "8b 00", 1002, 0},
 		{"5.2", "opcode 15", Client, "8f 00", 1002, 0},
 		{"5.2", "16-bit length of 125", Client, "82 7e 00 7d", 1002, 0},
+		{"5.2", "16-bit length of 2, all there", Client, "82 7e 00 02 61 62", 1002, 0},
+		{"5.2", "16-bit length of 2, masked", Server, "82 fe 00 02 00 00 00 00 61 62", 1002, 0},
 		{"5.2", "64-bit length of 65535", Client, "82 7f 00 00 00 00 00 00 ff ff", 1002, 0},
 		{"5.2", "64-bit length of 0", Client, "82 7f 00 00 00 00 00 00 00 00", 1002, 0},
 		{"5.2", "top bit of the length", Client, "82 7f 80 00 00 00 00 00 00 00", 1002, 0},
@@ -433,6 +435,27 @@ func BenchmarkEncode(b *testing.B) {
 					dst = encoder.AppendFrame(dst[:0], f)
 				}
 			})
+		}
+	}
+}
+
+// The limit on messages is exact, for those that come whole in one read too.
+func TestLimit(t *testing.T) {
+	for _, limit := range []int{1, 100, 1000} {
+		for _, parts := range []bool{false, true} {
+			for _, extra := range []int{0, 1} {
+				frame := (&Encoder{}).AppendFrame(nil, Frame{Opcode: OpBinary, Final: true, Payload: make([]byte, limit+extra)})
+				d := NewDecoder(DecoderOptions{Role: Client, MaxMessageSize: int64(limit), Parts: parts})
+				d.Wrote(copy(d.Space(0), frame))
+				event, err := d.Next()
+				var broken *ProtocolError
+				switch {
+				case extra == 0 && (err != nil || len(event.Payload) != limit):
+					t.Errorf("limit %d, parts %v: a message of the size gives %d bytes, %v", limit, parts, len(event.Payload), err)
+				case extra == 1 && (!errors.As(err, &broken) || broken.Code != StatusMessageTooBig):
+					t.Errorf("limit %d, parts %v: a message of one byte more gives %d bytes, %v", limit, parts, len(event.Payload), err)
+				}
+			}
 		}
 	}
 }

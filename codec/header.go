@@ -186,6 +186,26 @@ func consumeLength(b []byte, h *Header) (n int, err error) {
 	return n, nil
 }
 
+// consumeShort reads the header of a message in one frame, without reserved bits, of 1
+// to 65,535 bytes, that the role may receive; the payload begins at b[at]. It reports
+// false for all else.
+func consumeShort(b []byte, role Role) (at, length int, ok bool) {
+	const text, binaryData = 0x80 | byte(OpText), 0x80 | byte(OpBinary)
+	if len(b) < 2 || b[0] != text && b[0] != binaryData || b[1]&0x80 != 0 != (role == Server) {
+		return 0, 0, false
+	}
+	at, length = 2, int(b[1]&0x7F)
+	ok = length > 0 && length < 126
+	if length == 126 && len(b) >= 4 {
+		at, length = 4, int(binary.BigEndian.Uint16(b[2:]))
+		ok = length >= 126
+	}
+	if role == Server {
+		at += len(MaskKey{})
+	}
+	return at, length, ok
+}
+
 func protocolError(section, reason string) error {
 	return &ProtocolError{Code: StatusProtocolError, Section: section, Reason: reason}
 }
