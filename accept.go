@@ -351,7 +351,7 @@ func (a *accepting) complete(ctx context.Context, rest []byte) (*handshake, erro
 
 // respond sends the response, and leaves the connection without deadlines.
 func (a *accepting) respond() (transport, error) {
-	t := newTransport(a.network)
+	t := newTransport(a.network, &a.conn.socket)
 	if err := a.send(t); err != nil {
 		a.agreed.Pipeline.Close()
 		a.network.Close()
@@ -407,10 +407,11 @@ func (c *Conn) readerFor(version string, p *negotiate.Pipeline) codec.Reader {
 	case negotiate.Hixie76:
 		return codec.NewHixieDecoder(codec.Hixie76, c.maxMessageSize)
 	}
-	return codec.NewDecoder(codec.DecoderOptions{
+	c.decoder.Init(codec.DecoderOptions{
 		Role:           c.role,
 		MaxMessageSize: c.maxMessageSize,
 		Reserved:       codec.Reserved(p.Reserved()),
 		Parts:          c.fragments,
 	})
+	return &c.decoder
 }

@@ -25,48 +25,39 @@ import (
 // A Conn needs no cleaning up after Closed has become ready. Before that, Close or
 // Abort ends it, or the context given as an option.
 type Conn struct {
-	*settings                                 // shared, not to be changed
-	messages  chan Message                    // sent to and closed by the read loop alone
-	closed    atomic.Pointer[chan CloseEvent] // made when first used, sent to once
+	*settings              // shared, not to be changed
+	messages  chan Message // sent to and closed by the read loop alone
+
+	transport transport
+	writer    codec.Writer // with pipeline, the writer's own: of whoever set writing
+	pipeline  *negotiate.Pipeline
 
 	// The read loop's own.
 	reader        codec.Reader
-	sizes         *inboxSizes // of the last messages delivered, where they are large
-	discarding    int32       // messages that nobody received after Close
-	messagesEnded bool
 	unsettled     func() error // what consume has left to do
-
-	// The writer's own. The writer is whoever set writing.
-	writer    codec.Writer
-	pipeline  *negotiate.Pipeline
-	transport transport
+	discarding    int32        // messages that nobody received after Close
+	messagesEnded bool
 
 	backlog  atomic.Bool   // the read loop has more input at hand
-	activity atomic.Uint32 // reads; the sign of life
 	waiting  atomic.Bool   // the read loop waits for the application, not for the peer
 	watching atomic.Bool   // it matters that the application comes back to the channels
+	activity atomic.Uint32 // reads; the sign of life
 
-	received counters // the read loop's, for Stats
+	received received // for Stats
+
+	decoder codec.Decoder   // the reader, but of drafts
+	socket  socketTransport // the transport, if it is a plain socket
 
 	mu sync.Mutex
 	state
-	sent counters
+
+	// What is seldom used.
+	sizes  *inboxSizes                     // the read loop's own, of the last messages delivered, where they are large
+	closed atomic.Pointer[chan CloseEvent] // made when first used, sent to once
 }
 
 // state is what the lock guards.
 type state struct {
-	address     string // the URL
-	request     *http.Request
-	requestHead string // of a request not kept
-	response    *http.Response
-	upgraded    *negotiate.ClientHandshake // has the headers of a response not made yet
-	version     string
-	subprotocol string
-
-	signals signals
-	errors  chan error // made when first used
-	end     *ending    // made when first used; use atEnd
-
 	phase         State
 	writing       bool // a goroutine is the writer
 	scheduled     bool // a broadcast comes by and writes what is queued
@@ -79,18 +70,30 @@ type state struct {
 	closeReceived bool
 	finished      bool // only Closed is left to be published
 	published     bool
+	signals       signals
 
-	stopped chan struct{} // closed when there is no writer any more, where somebody waits for that
 	data    *batch
 	urgent  *batch        // pings and pongs
 	pong    *codec.Buffer // the payload to answer the latest ping with; nil for none
 	carry   *carry        // of a direct write
+	stopped chan struct{} // closed when there is no writer any more, where somebody waits for that
 	budget  budget        // of data
-	pinging *pinging      // made when first used
 
 	queued, written uint64 // data frames
 	flushes         *flush // a list
+	sent            sent   // for Stats
 
+	// What is seldom used.
+	address       string // the URL
+	request       *http.Request
+	requestHead   string // of a request not kept
+	response      *http.Response
+	upgraded      *negotiate.ClientHandshake // has the headers of a response not made yet
+	version       string
+	subprotocol   string
+	errors        chan error // made when first used
+	end           *ending    // made when first used; use atEnd
+	pinging       *pinging   // made when first used
 	cancelConnect context.CancelFunc
 	stopContext   func() bool
 	keepalive     *keepalive

@@ -329,7 +329,7 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 		return nil, err
 	}
 	return &handshake{
-		transport:   newTransport(conn),
+		transport:   newTransport(conn, &c.socket),
 		reader:      c.readerFor(negotiate.Hybi13, d.request.Pipeline),
 		writer:      clientEncoder,
 		pipeline:    d.request.Pipeline,

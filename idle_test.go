@@ -16,7 +16,7 @@ import (
 const (
 	maxIdleGoroutines = 2.1
 	maxIdleBytes      = 6800
-	maxConnBytes      = 448 // a size class
+	maxConnBytes      = 704 // a size class, with the Decoder and the transport
 )
 
 func TestIdleConnectionCost(t *testing.T) {

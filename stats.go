@@ -13,19 +13,27 @@ type Stats struct {
 
 // Stats tells what the connection has done so far.
 func (c *Conn) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return Stats{
-		MessagesReceived: c.received.messages.Load(), MessagesSent: c.sent.messages.Load(),
-		BytesReceived: c.received.bytes.Load(), BytesSent: c.sent.bytes.Load(),
-		Reads: c.received.calls.Load(), Writes: c.sent.calls.Load(),
+		MessagesReceived: c.received.messages.Load(), MessagesSent: c.sent.messages,
+		BytesReceived: c.received.bytes.Load(), BytesSent: c.sent.bytes,
+		Reads: c.received.calls.Load(), Writes: c.sent.calls,
 	}
 }
 
-type counters struct {
+// received counts what the read loop does, without the lock.
+type received struct {
 	messages, bytes, calls atomic.Uint64
 }
 
-func (n *counters) count(messages, bytes, calls int) {
-	n.messages.Add(uint64(messages))
-	n.bytes.Add(uint64(bytes))
-	n.calls.Add(uint64(calls))
+// sent counts what writers do. It is guarded by the connection's lock.
+type sent struct {
+	messages, bytes, calls uint64
+}
+
+func (n *sent) count(messages, bytes, calls int) {
+	n.messages += uint64(messages)
+	n.bytes += uint64(bytes)
+	n.calls += uint64(calls)
 }

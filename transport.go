@@ -65,10 +65,11 @@ type consumer interface {
 // goroutine to wait for that.
 var errIdle = errors.New("websocket: idle")
 
-// newTransport returns the transport for a net.Conn.
-func newTransport(c net.Conn) transport {
-	if t := newSocketTransport(c); t != nil {
-		return t
+// newTransport returns the transport for a net.Conn. That of a plain socket is put where
+// the connection has room for it.
+func newTransport(c net.Conn, room *socketTransport) transport {
+	if room.init(c) {
+		return room
 	}
 	return &connTransport{c}
 }

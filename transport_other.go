@@ -4,5 +4,7 @@ package websocket
 
 import "net"
 
-// newSocketTransport returns nil: here a socket is a net.Conn like any other.
-func newSocketTransport(net.Conn) transport { return nil }
+// socketTransport is nothing here: a socket is a net.Conn like any other.
+type socketTransport struct{ connTransport }
+
+func (t *socketTransport) init(net.Conn) bool { return false }

@@ -26,9 +26,9 @@ type socketTransport struct {
 	idle      idleness
 }
 
-// newSocketTransport returns nil for what is not a plain socket. Types that embed
+// init makes t the transport for c, unless that is not a plain socket. Types that embed
 // one are not: they may do more in their methods than the socket does.
-func newSocketTransport(c net.Conn) transport {
+func (t *socketTransport) init(c net.Conn) bool {
 	var raw syscall.RawConn
 	var err error
 	switch c := c.(type) {
@@ -38,11 +38,11 @@ func newSocketTransport(c net.Conn) transport {
 		raw, err = c.SyscallConn()
 	}
 	if raw == nil || err != nil {
-		return nil
+		return false
 	}
-	t := &socketTransport{connTransport: connTransport{c}, raw: raw}
+	t.connTransport, t.raw = connTransport{c}, raw
 	t.readReady = t.readAll
-	return t
+	return true
 }
 
 func (t *socketTransport) read(c consumer) error {
