@@ -130,8 +130,15 @@ var errWriteNow = errors.New("websocket: not queued but to be written")
 // that does no more than send and receive then keeps the stack of 2 KiB that it
 // began with.
 func (c *Conn) admit(f *outFrame) error {
+	// Without a defer, which takes 0.05 of the processor time of pipelined-32 of the
+	// bench module.
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	err := c.admitLocked(f)
+	c.mu.Unlock()
+	return err
+}
+
+func (c *Conn) admitLocked(f *outFrame) error {
 	if err := c.refuse(f); err != nil {
 		return err
 	}
