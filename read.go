@@ -96,6 +96,11 @@ func (c *Conn) receiveNext() error {
 	if err != nil {
 		return err
 	}
+	return c.got(event)
+}
+
+// got deals with an event.
+func (c *Conn) got(event codec.FrameEvent) error {
 	if event.Opcode.IsControl() {
 		return c.gotControl(event)
 	}
@@ -153,16 +158,21 @@ func (c *Conn) consume() bool {
 			return true
 		case err != nil:
 			return false // the reader gives it again
-		case event.Opcode.IsControl():
-			c.unsettled = func() error { return c.gotControl(event) }
-			return false
-		case !c.fitsInbox(len(event.Payload)):
-			c.unsettled = func() error { return c.gotMessage(event) }
+		case event.Opcode.IsControl() || !c.fitsInbox(len(event.Payload)):
+			c.leave(event)
 			return false
 		}
 		c.gotMessage(event) // without extensions it does not fail
 	}
 	return false
+}
+
+// leave leaves the event to the read loop. It is apart from consume for the sake of the
+// stack: see receive.
+//
+//go:noinline
+func (c *Conn) leave(event codec.FrameEvent) {
+	c.unsettled = func() error { return c.got(event) }
 }
 
 // errResting ends a read loop that is started again by wake.

@@ -41,7 +41,7 @@ func (t *socketTransport) init(c net.Conn) bool {
 		return false
 	}
 	t.connTransport, t.raw = connTransport{c}, raw
-	t.readReady = t.readAll
+	t.readReady = t.readAll()
 	return true
 }
 
@@ -61,33 +61,36 @@ func (t *socketTransport) readErr() error {
 	return nil
 }
 
-// readAll reads what is there; false means to wait for readiness and call again.
+// readAll makes the function that reads what is there; where that reports false, it is to
+// be called again when there is more.
 //
 // To wait without having found nothing is possible within one call of RawConn.Read:
 // readiness that comes up meanwhile is kept for it. It is noted when it comes up only,
 // so there must really be nothing left.
-func (t *socketTransport) readAll(fd uintptr) bool {
-	r := t.consumer.input()
-	for {
-		n, drained, err := t.receive(int(fd), r)
-		switch {
-		case n > 0:
-			r.Wrote(n)
-			if !drained || !t.consumer.consume() {
+func (t *socketTransport) readAll() func(fd uintptr) bool {
+	return func(fd uintptr) bool {
+		r := t.consumer.input()
+		for {
+			n, drained, err := t.receive(int(fd), r)
+			switch {
+			case n > 0:
+				r.Wrote(n)
+				if !drained || !t.consumer.consume() {
+					return true
+				}
+				t.idle.stir()
+				r.Idle()
+				return false
+			case err == nil:
+				t.readEOF = true
+				return true
+			case err == syscall.EAGAIN:
+				r.Idle()
+				return false
+			case err != syscall.EINTR:
+				t.readErrno, _ = err.(syscall.Errno)
 				return true
 			}
-			t.idle.stir()
-			r.Idle()
-			return false
-		case err == nil:
-			t.readEOF = true
-			return true
-		case err == syscall.EAGAIN:
-			r.Idle()
-			return false
-		case err != syscall.EINTR:
-			t.readErrno, _ = err.(syscall.Errno)
-			return true
 		}
 	}
 }

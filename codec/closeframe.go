@@ -48,10 +48,19 @@ func ConsumeClosePayload(p []byte) (StatusCode, string, error) {
 	}
 	code := StatusCode(binary.BigEndian.Uint16(p))
 	if !code.Sendable() {
-		return 0, "", protocolError("RFC 6455, section 7.4", fmt.Sprintf("close frame with the status code %d", code))
+		return 0, "", unsendable(code)
 	}
 	if !utf8.Valid(p[2:]) {
 		return 0, "", &ProtocolError{Code: StatusInvalidFramePayload, Section: closeSection, Reason: "close reason is not UTF-8"}
 	}
 	return code, string(p[2:]), nil
+}
+
+// unsendable is apart from ConsumeClosePayload so that the frame of that is small: it is
+// called at the end of a connection, where for a few bytes more of stack the runtime
+// would move all of it.
+//
+//go:noinline
+func unsendable(code StatusCode) error {
+	return protocolError("RFC 6455, section 7.4", fmt.Sprintf("close frame with the status code %d", code))
 }

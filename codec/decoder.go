@@ -191,16 +191,23 @@ func (d *Decoder) Idle() {
 // opcode of the message, and all but the last have Final false.
 func (d *Decoder) Next() (FrameEvent, error) {
 	if d.err == nil && d.buf != nil && !d.inFrame && !d.inMessage {
-		if event, ok := d.whole(); ok {
-			return event, nil
+		if opcode, message := d.whole(); message != nil {
+			return FrameEvent{Opcode: opcode, Final: true, Payload: message.Bytes, Buffer: message}, nil
 		}
 	}
 	for d.err == nil && d.buf != nil {
 		if !d.inFrame && !d.beginFrame() {
 			break
 		}
-		event, ok := d.decodePayload()
-		if ok {
+		chunk, ok := d.decodePayload()
+		if !ok {
+			break
+		}
+		if d.header.Opcode.IsControl() {
+			if event, ok := d.controlEvent(); ok {
+				return event, nil
+			}
+		} else if event, ok := d.dataEvent(chunk); ok {
 			return event, nil
 		}
 		if d.inFrame {
@@ -216,7 +223,7 @@ func (d *Decoder) Next() (FrameEvent, error) {
 // whole gives the message that the input begins with, if it is as most are: short, in
 // one frame without reserved bits, and all there. The rest, what breaks a rule too, is
 // left to the general way, which takes twice the time of this one.
-func (d *Decoder) whole() (FrameEvent, bool) {
+func (d *Decoder) whole() (Opcode, *Buffer) {
 	b := d.buf.Bytes[d.start:]
 	at, length, ok := consumeShort(b, d.rules.role)
 	limit := d.limit
@@ -224,21 +231,21 @@ func (d *Decoder) whole() (FrameEvent, bool) {
 		limit = d.partsLimit
 	}
 	if !ok || len(b) < at+length || 2*length >= cap(d.buf.Bytes) || uint64(length) > limit {
-		return FrameEvent{}, false
+		return 0, nil
 	}
-	small := NewBuffer(length)
-	small.Bytes = append(small.Bytes, b[at:at+length]...)
+	message := NewBuffer(length)
+	message.Bytes = append(message.Bytes, b[at:at+length]...)
 	if d.rules.role == Server {
-		Mask(small.Bytes, MaskKey(b[at-4:at]), 0)
+		Mask(message.Bytes, MaskKey(b[at-4:at]), 0)
 	}
 	opcode := Opcode(b[0] & 0xF)
-	if opcode == OpText && !utf8.Valid(small.Bytes) {
-		small.Release()
-		return FrameEvent{}, false
+	if opcode == OpText && !utf8.Valid(message.Bytes) {
+		message.Release()
+		return 0, nil
 	}
 	d.trust = max(d.trust/2, length)
 	d.use(at + length)
-	return FrameEvent{Opcode: opcode, Final: true, Payload: small.Bytes, Buffer: small}, true
+	return opcode, message
 }
 
 // beginFrame uses the header of a frame, if it is there.
@@ -311,33 +318,38 @@ func (d *Decoder) inPlace() bool {
 
 func (d *Decoder) parts() bool { return d.rules.parts && d.reserved == 0 }
 
-// decodePayload unmasks and checks what there is of the payload, and gives the
-// event that is complete with it.
-func (d *Decoder) decodePayload() (FrameEvent, bool) {
-	inPlace := d.inPlace()
+// decodePayload unmasks and checks what there is of the payload. It reports false where
+// that breaks a rule.
+func (d *Decoder) decodePayload() (chunk []byte, ok bool) {
 	from := d.start
-	if inPlace {
+	if d.inPlace() {
 		from += int(d.done)
 	}
 	// No more than the buffer has, so that it fits an int.
 	n := int(min(uint64(len(d.buf.Bytes)-from), d.header.Length-d.done))
-	chunk := d.buf.Bytes[from : from+n]
+	chunk = d.buf.Bytes[from : from+n]
 	if d.header.Masked {
 		Mask(chunk, d.header.Key, int(d.done&3))
 	}
 	d.done += uint64(n)
-	complete := d.done == d.header.Length
-	if !d.header.Opcode.IsControl() && !d.checkText(chunk, from, complete && d.header.Final) {
-		return FrameEvent{}, false
+	if !d.header.Opcode.IsControl() && !d.checkText(chunk, from, d.complete() && d.header.Final) {
+		return nil, false
 	}
+	return chunk, true
+}
+
+// complete reports whether all of the frame at hand has been unmasked.
+func (d *Decoder) complete() bool { return d.done == d.header.Length }
+
+// dataEvent gives what the chunk of a data frame completes, or makes a part of.
+func (d *Decoder) dataEvent(chunk []byte) (FrameEvent, bool) {
+	inPlace, complete := d.inPlace(), d.complete()
 	if complete {
 		d.inFrame = false
 	}
 	switch {
 	case inPlace && !complete:
 		return FrameEvent{}, false
-	case d.header.Opcode.IsControl():
-		return d.controlEvent()
 	case inPlace:
 		payload, buffer := d.take(int(d.header.Length))
 		return d.messageEvent(payload, buffer, true), true
@@ -365,7 +377,12 @@ func (d *Decoder) checkText(chunk []byte, from int, last bool) bool {
 	return ok
 }
 
+// controlEvent gives a control frame, if it is there.
 func (d *Decoder) controlEvent() (FrameEvent, bool) {
+	if !d.complete() {
+		return FrameEvent{}, false
+	}
+	d.inFrame = false
 	n := int(d.header.Length)
 	event := FrameEvent{Opcode: d.header.Opcode, Final: true, Payload: d.buf.Bytes[d.start : d.start+n : d.start+n]}
 	if event.Opcode == OpClose {
