@@ -33,7 +33,7 @@ func Start(t *testing.T) *Browser {
 	cmd := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 		"--disable-dev-shm-usage", "--ignore-certificate-errors",
-		"--user-data-dir="+t.TempDir(), "--remote-debugging-port=0", "about:blank")
+		"--user-data-dir="+Profile(t), "--remote-debugging-port=0", "about:blank")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	stderr, err := cmd.StderrPipe()
@@ -59,6 +59,28 @@ func Start(t *testing.T) *Browser {
 	}
 	t.Cleanup(ws.Abort)
 	return &Browser{t: t, ctx: ctx, ws: ws}
+}
+
+// Profile makes a directory for the profile of a browser, which goes with the test.
+func Profile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// Processes of the browser that outlive the first one by a moment write to it.
+		err := os.RemoveAll(dir)
+		for range 50 {
+			if err == nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+			err = os.RemoveAll(dir)
+		}
+		t.Error(err)
+	})
+	return dir
 }
 
 // Run runs a subtest that uses the browser.

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/chanws/websocket"
+	"github.com/chanws/websocket/.ci/browser"
 	"github.com/chanws/websocket/codec"
 )
 
@@ -236,7 +237,7 @@ func browse(t *testing.T, url string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--ignore-certificate-errors",
-		"--user-data-dir="+t.TempDir(), "--remote-debugging-port=0", url)
+		"--user-data-dir="+browser.Profile(t), "--remote-debugging-port=0", url)
 	run(t, cmd, cancel)
 }
 
