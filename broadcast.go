@@ -160,7 +160,7 @@ func (c *Conn) writeScheduled() {
 	case c.writing || c.broken || data == nil:
 		c.mu.Unlock()
 		return
-	case data.prepared < data.count || len(data.frames) > 1 && data.size > maxWrite:
+	case data.prepared < data.count || data.count > 1 && data.size > maxWrite:
 		c.kick()
 		c.mu.Unlock()
 		return
@@ -177,15 +177,15 @@ func (c *Conn) writeScheduled() {
 
 // encodeBatch encodes prepared messages for a direct write.
 func (c *Conn) encodeBatch(data *batch) (*directWrite, error) {
-	if len(data.frames) == 1 {
-		f := data.frames[0].prepared.outFrame()
+	if data.count == 1 {
+		f := data.pieces[0].prepared.outFrame()
 		return c.encodeNow(&f)
 	}
 	w := directWrites.Get().(*directWrite)
-	w.head = codec.NewBuffer(data.size + len(data.frames)*codec.MaxHeaderSize)
-	for i := range data.frames {
+	w.head = codec.NewBuffer(data.size + data.count*codec.MaxHeaderSize)
+	for i := range data.pieces {
 		var err error
-		if w.head.Bytes, err = c.appendPrepared(w.head.Bytes, data.frames[i].prepared); err != nil {
+		if w.head.Bytes, err = c.appendPrepared(w.head.Bytes, data.pieces[i].prepared); err != nil {
 			return w, err
 		}
 	}

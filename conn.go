@@ -29,8 +29,8 @@ type Conn struct {
 	messages  chan Message // sent to and closed by the read loop alone
 
 	transport transport
-	writer    codec.Writer // with pipeline, the writer's own: of whoever set writing
-	pipeline  *negotiate.Pipeline
+	writer    codec.Writer        // has no state: senders encode with it under the lock, whoever set writing without
+	pipeline  *negotiate.Pipeline // of its two directions that out is of whoever set writing
 
 	// The read loop's own.
 	reader        codec.Reader
@@ -43,9 +43,9 @@ type Conn struct {
 	watching atomic.Bool   // it matters that the application comes back to the channels
 	activity atomic.Uint32 // reads; the sign of life
 
-	received received // for Stats
+	received counters // the read loop's, for Stats
 
-	decoder codec.Decoder   // the reader, but of drafts
+	decoder codec.Decoder   // the reader, but of hixie
 	socket  socketTransport // the transport, if it is a plain socket
 
 	mu sync.Mutex
@@ -79,9 +79,9 @@ type state struct {
 	stopped chan struct{} // closed when there is no writer any more, where somebody waits for that
 	budget  budget        // of data
 
-	queued, written uint64 // data frames
-	flushes         *flush // a list
-	sent            sent   // for Stats
+	queued, written uint64   // data frames
+	flushes         *flush   // a list
+	sent            counters // for Stats
 
 	// What is seldom used.
 	address       string // the URL

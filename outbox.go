@@ -25,7 +25,7 @@ const inlinePayload = 4 << 10
 // that many frames leave in one write. Sends append to one batch while another is
 // being written.
 type batch struct {
-	frames []outgoing
+	pieces []outgoing
 	arena  []byte
 
 	count     int  // frames
@@ -33,7 +33,7 @@ type batch struct {
 	close     bool // the last frame is a close frame
 	closeSize int  // its payload bytes
 
-	prepared       int // frames that are
+	prepared       int // frames that are, each a piece
 	lane, laneSize int // frames that the budget of the control lane has counted, and their bytes
 }
 
@@ -61,18 +61,18 @@ func (b *batch) add(w codec.Writer, f codec.Frame) {
 		b.arena = append(b.arena, f.Payload...)
 		o.to = len(b.arena)
 	}
-	b.frames = append(b.frames, o)
+	b.pieces = append(b.pieces, o)
 }
 
 // encode adds a frame in the bytes of the wire to those before it, if they are that too.
 func (b *batch) encode(w codec.Writer, f codec.Frame) {
 	from := len(b.arena)
 	b.arena = w.AppendFrame(b.arena, f)
-	if last := len(b.frames) - 1; last >= 0 && b.frames[last].encoded {
-		b.frames[last].to = len(b.arena)
+	if last := len(b.pieces) - 1; last >= 0 && b.pieces[last].encoded {
+		b.pieces[last].to = len(b.arena)
 		return
 	}
-	b.frames = append(b.frames, outgoing{encoded: true, from: from, to: len(b.arena)})
+	b.pieces = append(b.pieces, outgoing{encoded: true, from: from, to: len(b.arena)})
 }
 
 // addClose queues a close frame, which is the last.
@@ -94,7 +94,7 @@ func (b *batch) bytes(o *outgoing) []byte {
 
 // encoded gives the bytes of the whole batch, if all of it is encoded.
 func (b *batch) encoded() ([]byte, bool) {
-	if len(b.frames) != 1 || !b.frames[0].encoded {
+	if len(b.pieces) != 1 || !b.pieces[0].encoded {
 		return nil, false
 	}
 	return b.arena, true
@@ -110,13 +110,13 @@ func (b *batch) counted() (messages, size int) {
 
 // recycle gives the memory back.
 func (b *batch) recycle() {
-	for i := range b.frames {
-		if buffer := b.frames[i].buffer; buffer != nil {
+	for i := range b.pieces {
+		if buffer := b.pieces[i].buffer; buffer != nil {
 			buffer.Release()
 		}
 	}
-	clear(b.frames)
-	*b = batch{frames: b.frames[:0], arena: b.arena[:0]}
+	clear(b.pieces)
+	*b = batch{pieces: b.pieces[:0], arena: b.arena[:0]}
 	if cap(b.arena) <= maxPooledArena {
 		batches.Put(b)
 	}

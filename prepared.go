@@ -189,7 +189,7 @@ func (p *Prepared) fill(form *wireForm, pipeline *negotiate.Pipeline) {
 
 // addPrepared queues a prepared message by reference.
 func (b *batch) addPrepared(p *Prepared) {
-	b.frames = append(b.frames, outgoing{opcode: p.opcode, final: true, prepared: p})
+	b.pieces = append(b.pieces, outgoing{opcode: p.opcode, final: true, prepared: p})
 	b.count++
 	b.size += len(p.payload)
 	b.prepared++

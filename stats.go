@@ -13,27 +13,21 @@ type Stats struct {
 
 // Stats tells what the connection has done so far.
 func (c *Conn) Stats() Stats {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	return Stats{
-		MessagesReceived: c.received.messages.Load(), MessagesSent: c.sent.messages,
-		BytesReceived: c.received.bytes.Load(), BytesSent: c.sent.bytes,
-		Reads: c.received.calls.Load(), Writes: c.sent.calls,
+		MessagesReceived: c.received.messages.Load(), MessagesSent: c.sent.messages.Load(),
+		BytesReceived: c.received.bytes.Load(), BytesSent: c.sent.bytes.Load(),
+		Reads: c.received.calls.Load(), Writes: c.sent.calls.Load(),
 	}
 }
 
-// received counts what the read loop does, without the lock.
-type received struct {
+// counters are read without the lock, so that a net.Conn of the application's may ask
+// for Stats whenever it is called.
+type counters struct {
 	messages, bytes, calls atomic.Uint64
 }
 
-// sent counts what writers do. It is guarded by the connection's lock.
-type sent struct {
-	messages, bytes, calls uint64
-}
-
-func (n *sent) count(messages, bytes, calls int) {
-	n.messages += uint64(messages)
-	n.bytes += uint64(bytes)
-	n.calls += uint64(calls)
+func (n *counters) count(messages, bytes, calls int) {
+	n.messages.Add(uint64(messages))
+	n.bytes.Add(uint64(bytes))
+	n.calls.Add(uint64(calls))
 }

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxWrite is how many bytes are encoded before they are written, so that one
-	// connection does not keep others from the processor.
+	// maxWrite is about how many bytes are written at once, where they are not one
+	// frame, so that one connection does not keep others from the processor.
 	maxWrite = 64 << 10
 
 	// byReference is from which size on a payload is written from where it lies,
@@ -443,8 +443,8 @@ func (c *Conn) pack(w work) (writes int, err error) {
 	}
 	p := packer{conn: c, out: codec.NewBuffer(min(size, maxWrite))}
 	for _, b := range [...]*batch{w.control, w.data} {
-		for i := 0; b != nil && i < len(b.frames) && err == nil; i++ {
-			err = p.add(&b.frames[i], b.bytes(&b.frames[i]))
+		for i := 0; b != nil && i < len(b.pieces) && err == nil; i++ {
+			err = p.add(&b.pieces[i], b.bytes(&b.pieces[i]))
 		}
 	}
 	if err == nil {

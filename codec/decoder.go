@@ -116,10 +116,11 @@ func (d *Decoder) Space(limit int) []byte {
 	d.makeRoom(size)
 	b := d.buf.Bytes
 	space := b[len(b):cap(b)]
-	if d.inPlace() && int(d.header.Length) >= (cap(b)+1)/2 {
+	missing := int(d.header.Length) - (len(b) - d.start)
+	if d.inPlace() && int(d.header.Length) >= (cap(b)+1)/2 && missing > 0 {
 		// Read to the end of the frame and no further: then the buffer has
 		// nothing but the message, and can be handed over.
-		space = space[:min(len(space), int(d.header.Length)-(len(b)-d.start))]
+		space = space[:min(len(space), missing)]
 	}
 	if limit > 0 {
 		space = space[:min(len(space), limit)]
@@ -141,7 +142,7 @@ func (d *Decoder) makeRoom(size int) {
 	unused := d.buf.Bytes[d.start:]
 	want := len(unused) + MaxHeaderSize
 	if d.inPlace() {
-		want = int(d.header.Length)
+		want = max(int(d.header.Length), len(unused)+1)
 	}
 	if want <= cap(d.buf.Bytes)-d.start {
 		return
@@ -226,11 +227,8 @@ func (d *Decoder) Next() (FrameEvent, error) {
 func (d *Decoder) whole() (Opcode, *Buffer) {
 	b := d.buf.Bytes[d.start:]
 	at, length, ok := consumeShort(b, d.rules.role)
-	limit := d.limit
-	if d.rules.parts {
-		limit = d.partsLimit
-	}
-	if !ok || len(b) < at+length || 2*length >= cap(d.buf.Bytes) || uint64(length) > limit {
+	// A limit that was set holds for parts too; the defaults are above what is short.
+	if !ok || len(b) < at+length || 2*length >= cap(d.buf.Bytes) || uint64(length) > d.limit {
 		return 0, nil
 	}
 	message := NewBuffer(length)

@@ -160,32 +160,37 @@ func TestRules(t *testing.T) {
 		{"8.1", "the first wrong byte of a long text", Client, "81 7e ff ff 61 ed a0", 1007, 6},
 	} {
 		t.Run(test.section+" "+test.name, func(t *testing.T) {
-			r := NewDecoder(DecoderOptions{Role: test.role})
-			input := unhex(t, test.input)
-			for {
-				_, err := r.Next()
-				if err == nil {
-					continue
-				}
-				if err == ErrNeedMore && len(input) > 0 {
-					n := copy(r.Space(0), input)
-					r.Wrote(n)
-					input = input[n:]
-					continue
-				}
+			for _, chunk := range []int{1, 3, 1000} {
+				r := NewDecoder(DecoderOptions{Role: test.role})
+				err := firstError(r, unhex(t, test.input), chunk)
 				var broken *ProtocolError
 				if !errors.As(err, &broken) {
-					t.Fatalf("got %v, want a ProtocolError %d", err, test.want)
+					t.Fatalf("in chunks of %d: got %v, want a ProtocolError %d", chunk, err, test.want)
 				}
 				if broken.Code != test.want || broken.Offset != test.offset || !strings.HasSuffix(broken.Section, test.section) {
-					t.Errorf("got %v, want code %d at byte %d, section %s", err, test.want, test.offset, test.section)
+					t.Errorf("in chunks of %d: got %v, want code %d at byte %d, section %s", chunk, err, test.want, test.offset, test.section)
 				}
 				if _, again := r.Next(); again != err {
 					t.Errorf("then got %v", again)
 				}
-				return
 			}
 		})
+	}
+}
+
+// firstError gives what ends the events of the input.
+func firstError(r Reader, input []byte, chunk int) error {
+	for {
+		_, err := r.Next()
+		switch {
+		case err == nil:
+		case err == ErrNeedMore && len(input) > 0:
+			n := copy(r.Space(0), input[:min(chunk, len(input))])
+			r.Wrote(n)
+			input = input[n:]
+		default:
+			return err
+		}
 	}
 }
 
@@ -456,6 +461,52 @@ func TestLimit(t *testing.T) {
 					t.Errorf("limit %d, parts %v: a message of one byte more gives %d bytes, %v", limit, parts, len(event.Payload), err)
 				}
 			}
+		}
+	}
+}
+
+// What looks like a message is none within a frame that has yet to end.
+func TestFramesInAPayload(t *testing.T) {
+	const payload = "\x82\x01x\x82\x01y"
+	d := NewDecoder(DecoderOptions{Role: Client})
+	d.Wrote(copy(d.Space(0), "\x89\x06"))
+	if _, err := d.Next(); err != ErrNeedMore {
+		t.Fatal(err)
+	}
+	d.Wrote(copy(d.Space(0), payload))
+	if event, err := d.Next(); err != nil || event.Opcode != OpPing || string(event.Payload) != payload {
+		t.Errorf("got %v %q, %v", event.Opcode, event.Payload, err)
+	}
+}
+
+// An empty message has no Buffer.
+func TestEmptyMessage(t *testing.T) {
+	d := NewDecoder(DecoderOptions{Role: Client})
+	d.Wrote(copy(d.Space(0), "\x82\x00\x81\x00"))
+	for range 2 {
+		if event, err := d.Next(); err != nil || event.Buffer != nil || event.Payload != nil {
+			t.Errorf("got %+v, %v", event, err)
+		}
+	}
+}
+
+// There is room for more where Next was not called since a frame is complete.
+func TestSpaceBehindAFrame(t *testing.T) {
+	for _, size := range []int{3000, minRead + bufferRoom} {
+		frame := (&Encoder{}).AppendFrame(nil, Frame{Opcode: OpBinary, Final: true, Payload: make([]byte, size)})
+		d := NewDecoder(DecoderOptions{Role: Client})
+		d.Wrote(copy(d.Space(0), frame[:4]))
+		d.Next()
+		for rest := frame[4:]; len(rest) > 0; {
+			n := copy(d.Space(0), rest)
+			d.Wrote(n)
+			rest = rest[n:]
+		}
+		if len(d.Space(0)) == 0 {
+			t.Errorf("%d bytes: no room", size)
+		}
+		if event, err := d.Next(); err != nil || len(event.Payload) != size {
+			t.Errorf("%d bytes: got %d, %v", size, len(event.Payload), err)
 		}
 	}
 }

@@ -5,7 +5,8 @@ package codec
 type Encoder struct {
 	// NewKey gives the masking key for each frame of a client. It must not be
 	// possible to predict it (RFC 6455, sections 5.3 and 10.3). nil means that
-	// frames are not masked, as a server's.
+	// frames are not masked, as a server's. It is called by whoever calls the Encoder, at
+	// once where they do so at once.
 	NewKey func() MaskKey
 }
 

@@ -16,9 +16,10 @@ type MaskKey [4]byte
 func Mask(b []byte, key MaskKey, pos int) {
 	half := bits.RotateLeft32(binary.LittleEndian.Uint32(key[:]), -8*(pos&3))
 	word := uint64(half)<<32 | uint64(half)
-	// Written out, over an array and in place, each line is one instruction without a
-	// check of bounds. At 64 KiB that takes 0.6 of the time of a loop from one slice to
-	// another, and of crypto/subtle.XORBytes with a repeated key (BenchmarkMask).
+	// Written out, over an array and in place, each line is one instruction of amd64
+	// without a check of bounds. Against a loop from one slice to another that takes 0.5 of
+	// the time at 125 B and 0.8 at 64 KiB; so it does against crypto/subtle.XORBytes with a
+	// repeated key.
 	for len(b) >= 64 {
 		a := (*[64]byte)(b)
 		binary.LittleEndian.PutUint64(a[0:], binary.LittleEndian.Uint64(a[0:])^word)
