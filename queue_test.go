@@ -98,6 +98,8 @@ func TestQueueOfManyFrames(t *testing.T) {
 			}
 			want = append(want, text)
 		}
+		// Small frames are encoded at once, one behind the other.
+		await(t, c, func() bool { return len(c.data.pieces) == 1 })
 		if pong {
 			if err := c.Pong(t.Context(), nil); err != nil {
 				t.Fatal(err)

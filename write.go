@@ -248,7 +248,7 @@ func (c *Conn) put(f *outFrame) {
 }
 
 // encoder gives the Writer, if frames can be encoded when they are queued: not before
-// the handshake is done, nor where extensions have to see them in order.
+// the version is known, nor where extensions have to see them in order.
 func (c *Conn) encoder() codec.Writer {
 	if c.pipeline != nil {
 		return nil
@@ -368,10 +368,7 @@ func (c *Conn) takeWork() (work, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pong != nil {
-		if c.urgent == nil {
-			c.urgent = batches.Get().(*batch)
-		}
-		c.urgent.add(c.encoder(), codec.Frame{Opcode: codec.OpPong, Final: true, Payload: c.pong.Bytes})
+		c.queueControl(codec.OpPong, c.pong.Bytes)
 		c.dropPong()
 	}
 	w := work{c.carry, c.urgent, c.data}

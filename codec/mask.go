@@ -18,8 +18,8 @@ func Mask(b []byte, key MaskKey, pos int) {
 	word := uint64(half)<<32 | uint64(half)
 	// Written out, over an array and in place, each line is one instruction of amd64
 	// without a check of bounds. Against a loop from one slice to another that takes 0.5 of
-	// the time at 125 B and 0.8 at 64 KiB; so it does against crypto/subtle.XORBytes with a
-	// repeated key.
+	// the time at 125 B and 0.8 at 64 KiB, against crypto/subtle.XORBytes with a repeated
+	// key 0.5 at 4 KiB and 0.75 at 64 KiB.
 	for len(b) >= 64 {
 		a := (*[64]byte)(b)
 		binary.LittleEndian.PutUint64(a[0:], binary.LittleEndian.Uint64(a[0:])^word)
