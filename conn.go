@@ -34,8 +34,8 @@ type Conn struct {
 
 	// The read loop's own.
 	reader        codec.Reader
-	unsettled     func() error // what consume has left to do
-	discarding    int32        // messages that nobody received after Close
+	unsettled     *unsettled // what consume has left
+	discarding    int32      // messages that nobody received after Close
 	messagesEnded bool
 
 	backlog  atomic.Bool   // the read loop has more input at hand

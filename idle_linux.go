@@ -9,22 +9,19 @@ import (
 )
 
 // restAfter is how long nothing has to come, once or twice over, before a connection
-// gives its reading goroutine back. To get another one then takes some 2 us, which is
-// nothing for one that is used as seldom; a goroutine that waits is 2.5 KB.
+// gives its reading goroutine back, which is 2.5 KB. While it rests its host reads, as
+// long as there is nothing to wait for.
 const restAfter = 500 * time.Millisecond
 
-// restSoon is restAfter for a connection that is new, and for one that was woken from a
-// long rest: what has come is one message, as a rule. Else those of a server that get
-// one now and then would all have a goroutine at once, whose record the runtime never
-// gives back. Without it 10,000 idle connections take 0.4 KB more each.
-//
-// One that has rested newRests times, and never for long, is in a conversation with
-// pauses: it would lose more by its rests than they are worth.
-const (
-	restSoon = 10 * time.Millisecond
-	longRest = 5 * time.Second
-	newRests = 3
-)
+// restSoon is restAfter for a connection that is new, and for one that was woken after
+// as long a rest, but not again and again. Else those of a server that all get a message
+// now and then that is not for the host would all have a goroutine at once, whose record
+// the runtime never gives back. Without it 10,000 idle connections take 0.4 KB more each.
+const restSoon = 10 * time.Millisecond
+
+// converses is how soon one event has to follow another for a connection that rests to
+// get a goroutine: to wait is cheaper with one for whoever waits shortly.
+const converses = 50 * time.Millisecond
 
 // began is what rests are counted from.
 var began = time.Now()
@@ -36,18 +33,26 @@ type idleness struct {
 	ticking  bool          // the deadline is set
 	busy     bool          // something has come since
 	restless bool          // there is no place to rest: the clock stands still
+	reported bool          // the resting place is told of what comes
 	brief    uint8         // how often the clock was set to restSoon
-	rests    uint8         // how often it has rested, up to newRests
-	rested   time.Duration // when the last rest began, until the clock is set again
+	visited  time.Duration // when something came while it rested
 
 	mu    sync.Mutex
 	final bool // the deadline is to end the connection
 
-	guest uint64 // the restingPlace's own
+	place *restingPlace
+	guest uint64 // the place's own
 }
+
+// init gives the connection its place.
+func (i *idleness) init() { i.place = nextRestingPlace() }
 
 // await reads, or returns errIdle where nothing has come for some time.
 func (t *socketTransport) await() error {
+	if t.idle.reported {
+		t.idle.reported = false
+		t.idle.place.excuse(t)
+	}
 	for {
 		if !t.idle.ticking {
 			t.tick()
@@ -89,16 +94,24 @@ func (t *socketTransport) tick() {
 
 // patience is what to set the clock to.
 func (i *idleness) patience() time.Duration {
-	if i.rested != 0 && (i.rests < newRests || time.Since(began)-i.rested >= longRest) {
-		i.rests = min(i.rests+1, newRests)
-		i.brief = 0
-	}
-	i.rested = 0
 	if i.brief == 2 {
 		return restAfter
 	}
 	i.brief++
 	return restSoon
+}
+
+// visit notes that something has come while the connection rests, and reports whether
+// its host is to deal with that.
+func (i *idleness) visit() bool {
+	now := time.Since(began)
+	since := now - i.visited
+	i.visited = now
+	i.brief = 2
+	if since >= restAfter {
+		i.brief = 0
+	}
+	return since >= converses
 }
 
 func (t *socketTransport) isFinal() bool {
@@ -117,14 +130,16 @@ func (t *socketTransport) setReadDeadline(d time.Time) error {
 // rest is refused where the deadline is to end the connection: a goroutine has to be
 // there to notice.
 func (t *socketTransport) rest(c *Conn) bool {
-	if t.isFinal() {
+	switch {
+	case t.isFinal():
 		return false
-	}
-	t.idle.rested = time.Since(began)
-	if inBubble() || !resting.admit(t, c) {
+	case t.idle.reported:
+		return true // its host has been there
+	case inBubble() || !t.idle.place.admit(t, c):
 		t.idle.restless = true
 		return false
 	}
+	t.idle.reported = true
 	return true
 }
 
@@ -139,7 +154,7 @@ func inBubble() bool {
 }
 
 func (t *socketTransport) close() error {
-	resting.discharge(t)
+	t.idle.place.discharge(t)
 	return t.Conn.Close()
 }
 

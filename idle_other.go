@@ -5,6 +5,7 @@ package websocket
 // idleness is of no use where there is no place to rest: the reading goroutine waits.
 type idleness struct{}
 
+func (*idleness) init() {}
 func (*idleness) stir() {}
 
 func (t *socketTransport) await() error {

@@ -79,15 +79,33 @@ func (c *Conn) readLoop() {
 // It, and what it calls to wait for more, have small frames: then the stack of a
 // connection that rests is the 2 KiB that a goroutine begins with.
 func (c *Conn) receive() error {
-	for {
-		err := c.receiveNext()
+	err := c.resume()
+	for err == nil {
+		err = c.receiveNext()
 		if err == codec.ErrNeedMore {
 			err = c.readMore()
 		}
-		if err != nil {
-			return err
-		}
 	}
+	return err
+}
+
+// unsettled is what is left to be done of what was read: an event, or an error.
+type unsettled struct {
+	event codec.FrameEvent
+	err   error
+}
+
+// resume does what was left.
+func (c *Conn) resume() error {
+	u := c.unsettled
+	if u == nil {
+		return nil
+	}
+	c.unsettled = nil
+	if u.err != nil {
+		return u.err
+	}
+	return c.got(u.event)
 }
 
 // receiveNext deals with the next event, if the bytes at hand hold one.
@@ -119,11 +137,7 @@ func (c *Conn) readMore() error {
 		return err
 	}
 	c.noteRead()
-	if later := c.unsettled; later != nil {
-		c.unsettled = nil
-		return later()
-	}
-	return nil
+	return c.resume()
 }
 
 // noBacklog notes that what is at hand makes no message.
@@ -172,7 +186,7 @@ func (c *Conn) consume() bool {
 //
 //go:noinline
 func (c *Conn) leave(event codec.FrameEvent) {
-	c.unsettled = func() error { return c.got(event) }
+	c.unsettled = &unsettled{event: event}
 }
 
 // errResting ends a read loop that is started again by wake.

@@ -154,11 +154,20 @@ func TestRestEnds(t *testing.T) {
 // The goroutine that waits for all goes when the last one has been closed.
 func TestRestingPlaceCloses(t *testing.T) {
 	a, _ := restingConn(t, AcceptOptions{})
-	b, _ := restingConn(t, AcceptOptions{})
+	var others []*Conn
+	for range len(restingPlaces) { // the last of them is in the place of the first
+		b, _ := restingConn(t, AcceptOptions{})
+		others = append(others, b)
+	}
+	b := others[len(others)-1]
+	place := placeOf(a)
+	if placeOf(b) != place {
+		t.Fatal("not in the same place")
+	}
 	open := func() bool {
-		resting.mu.Lock()
-		defer resting.mu.Unlock()
-		return resting.file != nil
+		place.mu.Lock()
+		defer place.mu.Unlock()
+		return place.file != nil
 	}
 	a.Abort()
 	wantEvent(t, a, StatusAbnormalClosure)
@@ -220,12 +229,15 @@ func TestRestEndsWithTheSocket(t *testing.T) {
 	t.Cleanup(c.Abort)
 	wantRest(t, c)
 	near.Close()
-	lookNow()
+	lookNow(c)
 	wantEvent(t, c, StatusAbnormalClosure)
 }
 
-// lookNow has the resting place look for those whose socket has been closed.
-func lookNow() {
+func placeOf(c *Conn) *restingPlace { return c.transport.(*socketTransport).idle.place }
+
+// lookNow has the resting place of c look for those whose socket has been closed.
+func lookNow(c *Conn) {
+	resting := placeOf(c)
 	resting.mu.Lock()
 	defer resting.mu.Unlock()
 	resting.file.SetReadDeadline(past)

@@ -1,11 +1,12 @@
 package websocket
 
 import (
-	"errors"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -15,21 +16,37 @@ import (
 // tells nobody of that. To look at one takes well under a microsecond.
 const lookAfter = 10 * time.Second
 
-// A restingPlace wakes connections that have no goroutine to read when there is
-// something to read. One goroutine waits for all of them; it is there as long as there
-// is a connection that has rested and is not closed.
+// A restingPlace looks after connections that have no goroutine to read, when there is
+// something to read. One goroutine does so for all of its guests, their host; it is there as
+// long as there is a connection that has rested and is not closed.
 type restingPlace struct {
 	mu     sync.Mutex
 	epoll  int
-	file   *os.File // the epoll, for its goroutine to wait on; nil while there are no guests
+	file   *os.File // the epoll, its host's to wait on and to close; nil while there are no guests
 	last   uint64   // no number is given twice: what comes late is for nobody
-	guests map[uint64]*Conn
+	guests map[uint64]guest
 }
 
-var resting restingPlace
+// A guest is a connection, and the socket that it reads from.
+type guest struct {
+	conn   *Conn
+	socket *socketTransport
+}
 
-// admit has c woken once, when there is something to read. It reports false where that
-// can not be arranged.
+// restingPlaces are as many as half of the processors, so that no host has more to do
+// than one of them can.
+var restingPlaces = make([]restingPlace, (runtime.GOMAXPROCS(0)+1)/2)
+
+// lastPlace is the number of the place given last.
+var lastPlace atomic.Uint32
+
+// nextRestingPlace gives the places to connections in turn.
+func nextRestingPlace() *restingPlace {
+	return &restingPlaces[lastPlace.Add(1)%uint32(len(restingPlaces))]
+}
+
+// admit has c served when there is something to read. It reports false where that can
+// not be arranged.
 func (p *restingPlace) admit(t *socketTransport, c *Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,10 +58,25 @@ func (p *restingPlace) admit(t *socketTransport, c *Conn) bool {
 		op = syscall.EPOLL_CTL_ADD
 		p.last++
 		t.idle.guest = p.last
-		p.guests[p.last] = c
+		p.guests[p.last] = guest{c, t}
 	}
+	return p.control(t, op, syscall.EPOLLIN|syscall.EPOLLRDHUP)
+}
+
+// excuse ends that, for a guest that has a goroutine to read.
+func (p *restingPlace) excuse(t *socketTransport) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.idle.guest != 0 {
+		p.control(t, syscall.EPOLL_CTL_MOD, 0)
+	}
+}
+
+// control has the kernel tell of the events of a guest, each time that one comes up.
+func (p *restingPlace) control(t *socketTransport, op int, events uint32) bool {
+	const edgeTriggered = 1 << 31 // EPOLLET, which is negative in package syscall
 	event := syscall.EpollEvent{
-		Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLONESHOT,
+		Events: events | edgeTriggered,
 		Fd:     int32(t.idle.guest), Pad: int32(t.idle.guest >> 32),
 	}
 	var err error
@@ -71,9 +103,17 @@ func (p *restingPlace) remove(t *socketTransport) {
 	delete(p.guests, t.idle.guest)
 	t.idle.guest = 0
 	if len(p.guests) == 0 {
-		p.file.Close() // and so ends its goroutine
+		p.file.SetReadDeadline(past)
 		p.file = nil
 	}
+}
+
+// goesOn sets the time for the next look, unless there are no guests any more in the
+// place that the file is of.
+func (p *restingPlace) goesOn(file *os.File) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.file == file && file.SetReadDeadline(time.Now().Add(lookAfter)) == nil
 }
 
 // open makes the epoll and starts the goroutine.
@@ -96,44 +136,9 @@ func (p *restingPlace) open() bool {
 		file.Close()
 		return false
 	}
-	p.epoll, p.file, p.guests = fd, file, make(map[uint64]*Conn)
-	go p.wake(file, raw)
+	p.epoll, p.file, p.guests = fd, file, make(map[uint64]guest)
+	go newHost(p).work(file, raw)
 	return true
-}
-
-// wake wakes connections until the file is closed.
-func (p *restingPlace) wake(file *os.File, raw syscall.RawConn) {
-	events := make([]syscall.EpollEvent, 64)
-	for {
-		n, err := awaitEvents(raw, events)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			p.look()
-			file.SetReadDeadline(time.Now().Add(lookAfter))
-			continue
-		}
-		if err != nil {
-			return
-		}
-		for _, e := range events[:n] {
-			if c := p.guest(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32); c != nil {
-				c.wake()
-			}
-		}
-	}
-}
-
-func awaitEvents(raw syscall.RawConn, events []syscall.EpollEvent) (n int, err error) {
-	closed := raw.Read(func(fd uintptr) bool {
-		for {
-			if n, err = syscall.EpollWait(int(fd), events, 0); err != syscall.EINTR {
-				return n != 0
-			}
-		}
-	})
-	if closed != nil {
-		return 0, closed
-	}
-	return n, err
 }
 
 // look wakes the guests whose socket has been closed, so that they end.
@@ -142,14 +147,15 @@ func (p *restingPlace) look() {
 	guests := slices.Collect(maps.Values(p.guests))
 	p.mu.Unlock()
 	nothing := func(uintptr) {}
-	for _, c := range guests {
-		if t, ok := c.currentTransport().(*socketTransport); ok && t.raw.Control(nothing) != nil {
-			c.wake()
+	for _, g := range guests {
+		if g.socket.raw.Control(nothing) != nil {
+			g.conn.wake()
 		}
 	}
 }
 
-func (p *restingPlace) guest(number uint64) *Conn {
+// guest is the zero value for one that has left.
+func (p *restingPlace) guest(number uint64) guest {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.guests[number]

@@ -42,6 +42,7 @@ func (t *socketTransport) init(c net.Conn) bool {
 	}
 	t.connTransport, t.raw = connTransport{c}, raw
 	t.readReady = t.readAll()
+	t.idle.init()
 	return true
 }
 
@@ -56,9 +57,13 @@ func (t *socketTransport) readErr() error {
 	case t.readEOF:
 		return io.EOF
 	case t.readErrno != 0:
-		return &net.OpError{Op: "read", Net: "tcp", Source: t.LocalAddr(), Addr: t.RemoteAddr(), Err: t.readErrno}
+		return t.readFailed(t.readErrno)
 	}
 	return nil
+}
+
+func (t *socketTransport) readFailed(err error) error {
+	return &net.OpError{Op: "read", Net: "tcp", Source: t.LocalAddr(), Addr: t.RemoteAddr(), Err: err}
 }
 
 // readAll makes the function that reads what is there; where that reports false, it is to
