@@ -169,7 +169,7 @@ func TestBytesLeft(t *testing.T) {
 func TestConsumeLeavesWhatMayWait(t *testing.T) {
 	near, far := roomyPair(t)
 	c := newConn((&AcceptOptions{ReceiveMessages: 2}).settings())
-	c.start(&handshake{transport: newTransport(near, new(socketTransport)), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
+	c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
 	defer c.Abort()
 	want := func(text string) {
 		t.Helper()

@@ -19,7 +19,7 @@ func restingConn(t *testing.T, opts AcceptOptions) (*Conn, net.Conn) {
 	t.Helper()
 	near, far := roomyPair(t)
 	c := newConn(opts.settings())
-	c.start(&handshake{transport: newTransport(near, new(socketTransport)), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
+	c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
 	t.Cleanup(c.Abort)
 	wantRest(t, c)
 	return c, far
@@ -60,13 +60,8 @@ func TestRestEndsWithInput(t *testing.T) {
 		if _, err := io.WriteString(far, hi); err != nil {
 			t.Fatal(err)
 		}
-		select {
-		case m := <-c.Messages():
-			if m.String() != "hi" {
-				t.Fatalf("received %q", m)
-			}
-		case <-time.After(20 * time.Second):
-			t.Fatal("nothing received")
+		if m := receiveSoon(t, c); m.String() != "hi" {
+			t.Fatalf("received %q", m)
 		}
 		if err := c.Send(t.Context(), Text("ho")); err != nil {
 			t.Fatal(err)
@@ -187,7 +182,7 @@ func TestNoRestBeforeTheEnd(t *testing.T) {
 	near, _ := roomyPair(t)
 	c := newConn((&AcceptOptions{}).settings())
 	c.mu.Lock()
-	c.open(&handshake{transport: newTransport(near, new(socketTransport)), reader: c.readerFor("", nil), writer: serverEncoder})
+	c.open(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor("", nil), writer: serverEncoder})
 	c.mu.Unlock()
 	c.freeReader(time.Minute)
 	if err := c.rest(); err == errResting {
@@ -225,7 +220,7 @@ func TestLingerAtTheEndOfTheClock(t *testing.T) {
 func TestRestEndsWithTheSocket(t *testing.T) {
 	near, _ := roomyPair(t)
 	c := newConn((&AcceptOptions{}).settings())
-	c.start(&handshake{transport: newTransport(near, new(socketTransport)), reader: c.readerFor("", nil), writer: serverEncoder})
+	c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor("", nil), writer: serverEncoder})
 	t.Cleanup(c.Abort)
 	wantRest(t, c)
 	near.Close()
@@ -262,7 +257,7 @@ func TestNoRestInABubble(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := newConn((&AcceptOptions{}).settings())
-		c.start(&handshake{transport: newTransport(near, new(socketTransport)), reader: c.readerFor("", nil), writer: serverEncoder})
+		c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor("", nil), writer: serverEncoder})
 		// Real time passes in a read of the network alone.
 		far.SetReadDeadline(time.Now().Add(3 * restAfter))
 		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
