@@ -2,15 +2,19 @@ package websocket
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/chanws/websocket/codec"
+	"github.com/chanws/websocket/negotiate"
 )
 
 // readLoops counts the goroutines that read for a connection.
@@ -93,15 +97,90 @@ func TestHostLeavesConversations(t *testing.T) {
 		wantServed(t, c, far, "b")
 	}
 	wantServed(t, c, far, "settled") // now at the latest it has told the kernel
-	visited := c.socket.idle.visited
-	for range 10 {
-		wantServed(t, c, far, "again")
-	}
-	if c.socket.idle.visited != visited {
-		t.Error("the host came by")
+	if told := toldOf(t, c); told&syscall.EPOLLIN != 0 {
+		t.Errorf("the host is told of %#x", told)
 	}
 	wantRest(t, c)
+	if told := toldOf(t, c); told&syscall.EPOLLIN == 0 {
+		t.Errorf("the host is told of %#x", told)
+	}
 	wantServed(t, c, far, "after a rest")
+}
+
+// toldOf is what the kernel tells the host of c of, as the kernel has it.
+func toldOf(t *testing.T, c *Conn) (events uint32) {
+	t.Helper()
+	place := placeOf(c)
+	place.mu.Lock()
+	defer place.mu.Unlock()
+	info, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(place.epoll))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(info)) {
+		var fd int
+		var guest uint64
+		if _, err := fmt.Sscanf(line, "tfd: %d events: %x data: %x", &fd, &events, &guest); err == nil && guest == c.socket.idle.guest {
+			return events
+		}
+	}
+	t.Fatalf("no guest %d in %s", c.socket.idle.guest, info)
+	panic("unreachable")
+}
+
+// An end that comes together with the last message is told of once.
+func TestHostIsToldOfTheEnd(t *testing.T) {
+	c, far := restingConn(t, AcceptOptions{})
+	place := placeOf(c)
+	place.excuse(&c.socket)
+	say(t, far, hi)
+	far.(*net.TCPConn).CloseWrite()
+	awaitState(t, c.transport, stateCloseWait)
+	place.admit(&c.socket, c)
+	receiveSoon(t, c)
+	wantEvent(t, c, StatusAbnormalClosure)
+}
+
+// A heldExtension has its first message wait.
+type heldExtension struct{ hold chan struct{} }
+
+func (heldExtension) Name() string                      { return "x-held" }
+func (heldExtension) Reserved() negotiate.Reserved      { return 0 }
+func (heldExtension) Client() negotiate.ClientExtension { return nil }
+func (heldExtension) Close()                            {}
+
+func (e heldExtension) Server([][]negotiate.Param) ([]negotiate.Param, negotiate.Session, bool) {
+	return nil, e, true
+}
+
+func (e heldExtension) Incoming(dst []byte, _ negotiate.Message, _ int64) ([]byte, bool, error) {
+	<-e.hold
+	return dst, false, nil
+}
+
+func (e heldExtension) Outgoing(dst []byte, _ negotiate.Message) ([]byte, negotiate.Reserved, bool, error) {
+	return dst, 0, false, nil
+}
+
+// An extension may be the application's, and wait.
+func TestHostWaitsForNoExtension(t *testing.T) {
+	near, far := roomyPair(t)
+	e := heldExtension{make(chan struct{})}
+	say(t, far, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Extensions: x-held\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+	c, _, err := AcceptConn(t.Context(), near, &AcceptOptions{Extensions: []negotiate.Extension{e}})
+	if err != nil || len(c.Extensions()) != 1 {
+		t.Fatal(c, err)
+	}
+	t.Cleanup(c.Abort)
+	defer close(e.hold)
+	wantRest(t, c)
+	say(t, far, hi)
+	time.Sleep(2 * converses)
+	for range restingPlaces {
+		other, end := restingConn(t, AcceptOptions{})
+		wantServed(t, other, end, "others")
+	}
 }
 
 // What the host may not do, or may have to wait for, is not done by it: it has others to
