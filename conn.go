@@ -70,6 +70,7 @@ type state struct {
 	closeReceived bool
 	finished      bool // only Closed is left to be published
 	published     bool
+	transformed   uint32 // when a message was last sent through the extensions: ms since began
 	signals       signals
 
 	data    *batch
@@ -98,6 +99,9 @@ type state struct {
 	stopContext   func() bool
 	keepalive     *keepalive
 }
+
+// began is what short times are counted from.
+var began = time.Now()
 
 // ending is what there is to know of the end of a connection.
 type ending struct {

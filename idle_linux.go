@@ -23,9 +23,6 @@ const restSoon = 10 * time.Millisecond
 // get a goroutine: to wait is cheaper with one for whoever waits shortly.
 const converses = 50 * time.Millisecond
 
-// began is what rests are counted from.
-var began = time.Now()
-
 // idleness notices that nothing comes. Its clock is the read deadline, which is there
 // already, as long as nobody has set it to end the connection.
 type idleness struct {

@@ -57,7 +57,7 @@ func (c *Conn) connectAndRead(ctx context.Context, connect connector) {
 // decides how.
 func (c *Conn) readLoop() {
 	if c.pipeline != nil {
-		growStackToInflate()
+		growStackToTransform()
 	}
 	err := c.receive()
 	if err == errResting {
