@@ -203,6 +203,12 @@ func (w *worker) exchange(c io.ReadWriter, b *burst, buf []byte) error {
 	return nil
 }
 
+// due is when a connection sends a message, where that is not at once: all are at
+// different times of the interval.
+func (s *scenario) due(connection, turn int) time.Duration {
+	return s.Every*time.Duration(turn) + s.Every*time.Duration(connection)/time.Duration(s.Conns)
+}
+
 // lifetime is how long connections may live, with time to open them.
 func (s *scenario) lifetime(dur time.Duration) time.Duration {
 	return dur + patience + time.Duration(s.Conns)*2*time.Millisecond
@@ -222,7 +228,9 @@ func loadEcho(p *process, s *scenario, t *target, dur time.Duration) (values, er
 	}
 	l := newLoad(s.Conns)
 	turns := make([]int, s.Conns)
+	began := time.Now()
 	l.goEach(func(i int, w *worker) error {
+		time.Sleep(time.Until(began.Add(s.due(i, turns[i]))))
 		turns[i]++
 		err := w.exchange(links[i], &bs[(i+turns[i])%len(bs)], bufs[i])
 		w.n.Add(uint64(s.Depth))

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A kind is what happens in a scenario.
@@ -37,13 +38,14 @@ const (
 type scenario struct {
 	Name, About string
 	Kind        kind
-	Conns       int     // connections; for churn and dial: how many at a time
-	Size        int     // bytes of payload
-	Depth       int     // messages outstanding on a connection, or rounds of a broadcast
-	TLS         bool    // over TLS
-	Deflate     deflate // with permessage-deflate
-	Transports  bool    // what is compared are versions of HTTP, not libraries
-	Growth      axis    // one point of a plot, which is not part of the usual run
+	Conns       int           // connections; for churn and dial: how many at a time
+	Size        int           // bytes of payload
+	Depth       int           // messages outstanding on a connection, or rounds of a broadcast
+	Every       time.Duration // how often a message goes out on a connection; 0: when the last is answered
+	TLS         bool          // over TLS
+	Deflate     deflate       // with permessage-deflate
+	Transports  bool          // what is compared are versions of HTTP, not libraries
+	Growth      axis          // one point of a plot, which is not part of the usual run
 	// Peers are those that take part if none are asked for; all if empty.
 	Peers []string
 	// Base is the peer that ratios are to, instead of the best.
@@ -82,6 +84,8 @@ var work = []scenario{
 		About: "echo of 125 B, 100 connections, one message outstanding on each"},
 	{Name: "pingpong-1000", Kind: kindEcho, Conns: 1000, Size: 125, Depth: 1,
 		About: "echo of 125 B, 1000 connections, one message outstanding on each"},
+	{Name: "seldom", Kind: kindEcho, Conns: 1000, Size: 125, Depth: 1, Every: 500 * time.Millisecond,
+		About: "echo of 125 B, 1000 connections, a message on each every half second"},
 	{Name: "pipelined-32", Kind: kindEcho, Conns: 16, Size: 32, Depth: 64,
 		About: "echo of 32 B, 16 connections, bursts of 64 messages"},
 	{Name: "pipelined-1k", Kind: kindEcho, Conns: 16, Size: 1 << 10, Depth: 64,
