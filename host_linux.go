@@ -101,7 +101,11 @@ func (g guest) readOnce(fd int) bool {
 	n, err := syscall.Read(fd, b)
 	if n > 0 {
 		c.reader.Wrote(n)
-		return n < len(b)
+		if n < len(b) {
+			return true
+		}
+		c.noteRead() // who goes on reads anew
+		return false
 	}
 	switch {
 	case err == nil || err == syscall.EINTR: // the end, which is there to be read again

@@ -393,6 +393,7 @@ func TestPreparedCompressed(t *testing.T) {
 			switch i % 3 {
 			case 0:
 				s.conn.Send(context.Background(), Text(text))
+				s.conn.Flush(context.Background()) // it may have been left to the write loop
 			case 1:
 				s.conn.SendPrepared(context.Background(), m)
 			case 2: // two in a round
