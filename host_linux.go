@@ -14,15 +14,15 @@ type host struct {
 	place  *restingPlace
 	events []syscall.EpollEvent
 
-	// Argument and result of readOnce, made once, so that a call allocates nothing.
-	guest    guest
-	readOnce func(fd uintptr)
-	drained  bool
+	// Argument and result of read, made once, so that a call allocates nothing.
+	guest   guest
+	read    func(fd uintptr)
+	drained bool
 }
 
 func newHost(p *restingPlace) *host {
 	h := &host{place: p, events: make([]syscall.EpollEvent, 64)}
-	h.readOnce = func(fd uintptr) { h.drained = h.guest.readOnce(int(fd)) }
+	h.read = func(fd uintptr) { h.drained = h.guest.readTwice(int(fd)) }
 	return h
 }
 
@@ -59,17 +59,24 @@ func (h *host) attend(e syscall.EpollEvent) {
 	case e.Events == syscall.EPOLLIN:
 		h.serve(g)
 	default:
-		g.conn.wake()
+		go g.conn.wake()
 	}
 }
 
-// serve reads for a connection once. If that is all there is to do it goes on resting.
+// serve reads for a connection. If that is all there is to do it goes on resting.
+//
+// A host does not wait for the lock of a connection: a sender has it for as long as it
+// takes to copy a large message.
 func (h *host) serve(g guest) {
 	c := g.conn
-	if !c.takeReader() {
+	if !c.mu.TryLock() {
+		go c.wake()
 		return
 	}
-	if !h.suffices(g) || c.rest() != errResting {
+	rests := c.resting
+	c.resting = false // the host is the reader now
+	c.mu.Unlock()
+	if rests && !(h.suffices(g) && c.tryRest()) {
 		go c.readLoop()
 	}
 }
@@ -80,41 +87,44 @@ func (h *host) suffices(g guest) bool {
 		return false
 	}
 	h.guest, h.drained = g, false
-	err := g.socket.raw.Control(h.readOnce)
+	err := g.socket.raw.Control(h.read)
 	h.guest = guest{}
 	return err == nil && h.drained && g.conn.consumeAll()
 }
 
-// takeReader makes the caller the reader of a connection that rests.
-func (c *Conn) takeReader() bool {
-	c.mu.Lock()
+// tryRest is rest where that waits for nobody.
+func (c *Conn) tryRest() bool {
+	if !c.mu.TryLock() {
+		return false
+	}
 	defer c.mu.Unlock()
-	rests := c.resting
-	c.resting = false
-	return rests
+	return c.restLocked() == errResting
 }
 
-// readOnce reports whether it has read all that there is.
-func (g guest) readOnce(fd int) bool {
-	c := g.conn
-	b := c.reader.Space(0)
-	n, err := syscall.Read(fd, b)
-	if n > 0 {
-		c.reader.Wrote(n)
-		if n < len(b) {
+// readTwice reports whether it has read all that there is, which the second read tells.
+// That the first is short does not: one stops at urgent data, at what comes with rights,
+// and at the end of a packet. Neither waits, even on a socket that somebody who shares it
+// has made wait.
+func (g guest) readTwice(fd int) bool {
+	c, got := g.conn, 0
+	for got < 2 {
+		n, _, _, _, err := syscall.Recvmsg(fd, c.reader.Space(0), nil, syscall.MSG_DONTWAIT)
+		if err == syscall.EAGAIN {
 			return true
 		}
-		c.noteRead() // who goes on reads anew
-		return false
+		if err != nil {
+			c.unsettled = &unsettled{err: g.socket.readFailed(err)}
+		}
+		if n <= 0 {
+			break // an end is there to be read again
+		}
+		c.reader.Wrote(n)
+		got++
 	}
-	switch {
-	case err == nil || err == syscall.EINTR: // the end, which is there to be read again
-		return false
-	case err != syscall.EAGAIN:
-		c.unsettled = &unsettled{err: g.socket.readFailed(err)}
-		return false
+	for range got {
+		c.noteRead()
 	}
-	return true // it came before, and was read then
+	return false
 }
 
 // consumeAll is consume with pings and pongs.
@@ -130,11 +140,12 @@ func (c *Conn) consumeAll() bool {
 }
 
 // settleControl deals with a ping or pong that consume has left, if no code of the
-// application's is told of it.
+// application's is told of it, and the lock is free.
 func (c *Conn) settleControl() bool {
 	u := c.unsettled
-	if u == nil || c.trace != nil || u.event.Opcode != codec.OpPing && u.event.Opcode != codec.OpPong {
+	if u == nil || c.trace != nil || u.event.Opcode != codec.OpPing && u.event.Opcode != codec.OpPong || !c.mu.TryLock() {
 		return false
 	}
+	c.mu.Unlock()
 	return c.resume() == nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -107,10 +108,19 @@ func TestHostLeavesConversations(t *testing.T) {
 	wantServed(t, c, far, "after a rest")
 }
 
-// toldOf is what the kernel tells the host of c of, as the kernel has it.
-func toldOf(t *testing.T, c *Conn) (events uint32) {
+// toldOf is what the host of c is told of.
+func toldOf(t *testing.T, c *Conn) uint32 {
 	t.Helper()
-	place := placeOf(c)
+	events, known := told(t, placeOf(c), c.socket.idle.guest)
+	if !known {
+		t.Fatal("the kernel does not know it")
+	}
+	return events
+}
+
+// told is what the kernel tells the host of a guest of.
+func told(t *testing.T, place *restingPlace, guest uint64) (events uint32, known bool) {
+	t.Helper()
 	place.mu.Lock()
 	defer place.mu.Unlock()
 	info, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(place.epoll))
@@ -119,13 +129,12 @@ func toldOf(t *testing.T, c *Conn) (events uint32) {
 	}
 	for line := range strings.Lines(string(info)) {
 		var fd int
-		var guest uint64
-		if _, err := fmt.Sscanf(line, "tfd: %d events: %x data: %x", &fd, &events, &guest); err == nil && guest == c.socket.idle.guest {
-			return events
+		var number uint64
+		if _, err := fmt.Sscanf(line, "tfd: %d events: %x data: %x", &fd, &events, &number); err == nil && number == guest {
+			return events, true
 		}
 	}
-	t.Fatalf("no guest %d in %s", c.socket.idle.guest, info)
-	panic("unreachable")
+	return 0, false
 }
 
 // An end that comes together with the last message is told of once.
@@ -222,6 +231,137 @@ func TestHostWaitsForNobody(t *testing.T) {
 	}
 }
 
+// A read that is short has not read all where there is urgent data, a packet, or what
+// comes with rights. One event is all that there is of both messages.
+func TestHostReadsOn(t *testing.T) {
+	packets, err := net.Listen("unixpacket", filepath.Join(t.TempDir(), "packets"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packets.Close()
+	stream, err := net.Listen("unix", filepath.Join(t.TempDir(), "stream"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	for name, test := range map[string]struct {
+		at   net.Listener
+		send func(t *testing.T, far net.Conn)
+	}{
+		"packets": {packets, func(t *testing.T, far net.Conn) {
+			say(t, far, text("one"))
+			say(t, far, text("two"))
+		}},
+		"rights": {stream, func(t *testing.T, far net.Conn) {
+			if _, _, err := far.(*net.UnixConn).WriteMsgUnix([]byte(text("one")), syscall.UnixRights(0), nil); err != nil {
+				t.Fatal(err)
+			}
+			say(t, far, text("two"))
+		}},
+		"urgent data": {tcp, func(t *testing.T, far net.Conn) {
+			say(t, far, text("one"))
+			raw, err := far.(*net.TCPConn).SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw.Control(func(fd uintptr) { err = syscall.Sendto(int(fd), []byte("!"), syscall.MSG_OOB, nil) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			say(t, far, text("two"))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			far, err := net.Dial(test.at.Addr().Network(), test.at.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer far.Close()
+			near, err := test.at.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := resting(t, near, AcceptOptions{})
+			placeOf(c).excuse(&c.socket)
+			test.send(t, far)
+			time.Sleep(converses) // by then both are there
+			placeOf(c).admit(&c.socket, c)
+			for _, want := range []string{"one", "two"} {
+				if m := receiveSoon(t, c); m.String() != want {
+					t.Errorf("received %q, want %q", m, want)
+				}
+			}
+		})
+	}
+}
+
+// Whoever shares a socket may have made it wait, and may take what there is to read.
+func TestHostReadsWithoutWaiting(t *testing.T) {
+	c, far := restingConn(t, AcceptOptions{})
+	shared, err := c.socket.Conn.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	fd := int(shared.Fd())
+	if err := syscall.SetNonblock(fd, false); err != nil {
+		t.Fatal(err)
+	}
+	place := placeOf(c)
+	place.mu.Lock() // the host waits here
+	say(t, far, hi)
+	if _, err := syscall.Read(fd, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(converses)
+	place.mu.Unlock()
+	for range restingPlaces {
+		other, end := restingConn(t, AcceptOptions{})
+		wantServed(t, other, end, "others")
+	}
+	say(t, far, hi)
+	receiveSoon(t, c)
+}
+
+// A sender has the lock for as long as it takes to copy a message.
+func TestHostDoesNotWaitForTheLock(t *testing.T) {
+	c, far := restingConn(t, AcceptOptions{})
+	c.mu.Lock()
+	say(t, far, hi)
+	time.Sleep(converses)
+	for range restingPlaces {
+		other, end := restingConn(t, AcceptOptions{})
+		wantServed(t, other, end, "others")
+	}
+	c.mu.Unlock()
+	receiveSoon(t, c)
+}
+
+// The kernel forgets a connection that has ended, though somebody else has its socket.
+func TestHostForgets(t *testing.T) {
+	c, _ := restingConn(t, AcceptOptions{})
+	shared, err := c.socket.Conn.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	stays := c
+	for stays == c || placeOf(stays) != placeOf(c) {
+		stays, _ = restingConn(t, AcceptOptions{})
+	}
+	guest := c.socket.idle.guest
+	c.Abort()
+	wantEvent(t, c, StatusAbnormalClosure)
+	if _, known := told(t, placeOf(c), guest); known {
+		t.Error("the kernel tells of it still")
+	}
+}
+
 // What the host finds where it reads is for the reading goroutine to tell of, once.
 func TestHostReads(t *testing.T) {
 	serve := func(c *Conn) bool {
@@ -231,9 +371,9 @@ func TestHostReads(t *testing.T) {
 	// guestConn is one that this test is the reader of.
 	guestConn := func(t *testing.T) (*Conn, net.Conn) {
 		c, far := restingConn(t, AcceptOptions{Trace: new(Trace)}) // so that a ping is left
-		if !c.takeReader() {
-			t.Fatal("does not rest")
-		}
+		c.mu.Lock()
+		c.resting = false
+		c.mu.Unlock()
 		return c, far
 	}
 	t.Run("nothing", func(t *testing.T) {
@@ -265,6 +405,33 @@ func TestHostReads(t *testing.T) {
 		if e := wantEvent(t, c, StatusAbnormalClosure); !errors.Is(e.Err, syscall.ECONNRESET) {
 			t.Errorf("ended for %v", e.Err)
 		}
+	})
+	t.Run("bytes before an error", func(t *testing.T) {
+		c, far := guestConn(t)
+		say(t, far, hi)
+		time.Sleep(converses)
+		if !serve(c) {
+			t.Error("it is one message")
+		}
+		c.unsettled = &unsettled{err: syscall.ECONNRESET}
+		feed(c.reader, []byte(hi))
+		go c.readLoop()
+		receiveSoon(t, c)
+		receiveSoon(t, c)
+		if e := wantEvent(t, c, StatusAbnormalClosure); !errors.Is(e.Err, syscall.ECONNRESET) {
+			t.Errorf("ended for %v", e.Err)
+		}
+	})
+	t.Run("more than fits", func(t *testing.T) {
+		c, far := guestConn(t)
+		go io.WriteString(far, text(strings.Repeat("x", 1<<16)))
+		time.Sleep(converses)
+		before := c.Stats().Reads
+		if serve(c) || c.Stats().Reads != before+2 {
+			t.Errorf("%d reads", c.Stats().Reads-before)
+		}
+		go c.readLoop()
+		receiveSoon(t, c)
 	})
 	t.Run("a message behind what is left", func(t *testing.T) {
 		c, far := guestConn(t)

@@ -89,22 +89,20 @@ func (c *Conn) receive() error {
 	return err
 }
 
-// unsettled is what is left to be done of what was read: an event, or an error.
+// unsettled is what is left to be done: an event, before all others, or the error of a
+// read, when all that was read before has been dealt with.
 type unsettled struct {
 	event codec.FrameEvent
 	err   error
 }
 
-// resume does what was left.
+// resume deals with an event that was left.
 func (c *Conn) resume() error {
 	u := c.unsettled
-	if u == nil {
+	if u == nil || u.err != nil {
 		return nil
 	}
 	c.unsettled = nil
-	if u.err != nil {
-		return u.err
-	}
 	return c.got(u.event)
 }
 
@@ -127,6 +125,9 @@ func (c *Conn) got(event codec.FrameEvent) error {
 
 // readMore reads from the transport. What is at hand does not make an event.
 func (c *Conn) readMore() error {
+	if c.unsettled != nil {
+		return c.unsettled.err
+	}
 	c.noBacklog()
 	c.reader.Idle()
 	err := c.transport.read(c)
@@ -196,6 +197,10 @@ var errResting = errors.New("websocket: resting")
 func (c *Conn) rest() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.restLocked()
+}
+
+func (c *Conn) restLocked() error {
 	if c.broken || c.freed || !c.transport.rest(c) {
 		return nil
 	}

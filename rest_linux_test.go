@@ -18,11 +18,17 @@ import (
 func restingConn(t *testing.T, opts AcceptOptions) (*Conn, net.Conn) {
 	t.Helper()
 	near, far := roomyPair(t)
+	return resting(t, near, opts), far
+}
+
+// resting makes a connection of one end, which has given its reading goroutine back.
+func resting(t *testing.T, near net.Conn, opts AcceptOptions) *Conn {
+	t.Helper()
 	c := newConn(opts.settings())
 	c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
 	t.Cleanup(c.Abort)
 	wantRest(t, c)
-	return c, far
+	return c
 }
 
 func (c *Conn) rests() bool {
@@ -232,10 +238,10 @@ func placeOf(c *Conn) *restingPlace { return c.transport.(*socketTransport).idle
 
 // lookNow has the resting place of c look for those whose socket has been closed.
 func lookNow(c *Conn) {
-	resting := placeOf(c)
-	resting.mu.Lock()
-	defer resting.mu.Unlock()
-	resting.file.SetReadDeadline(past)
+	place := placeOf(c)
+	place.mu.Lock()
+	defer place.mu.Unlock()
+	place.file.SetReadDeadline(past)
 }
 
 // In a bubble of testing/synctest no other goroutine may wake a connection.

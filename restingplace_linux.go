@@ -72,7 +72,8 @@ func (p *restingPlace) excuse(t *socketTransport) {
 	}
 }
 
-// control has the kernel tell of the events of a guest, each time that one comes up.
+// control has the kernel tell of the events of a guest, each time that one comes up. If that
+// can not be, the guest is removed.
 func (p *restingPlace) control(t *socketTransport, op int, events uint32) bool {
 	const edgeTriggered = 1 << 31 // EPOLLET, which is negative in package syscall
 	event := syscall.EpollEvent{
@@ -89,12 +90,12 @@ func (p *restingPlace) control(t *socketTransport, op int, events uint32) bool {
 	return err == nil
 }
 
-// discharge forgets a connection that is about to be closed, which ends what the kernel
-// knows of it.
+// discharge forgets a connection that is about to be closed. That ends what the kernel
+// knows of it only if nobody else has its socket too.
 func (p *restingPlace) discharge(t *socketTransport) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if t.idle.guest != 0 {
+	if t.idle.guest != 0 && p.control(t, syscall.EPOLL_CTL_DEL, 0) {
 		p.remove(t)
 	}
 }
@@ -149,7 +150,7 @@ func (p *restingPlace) look() {
 	nothing := func(uintptr) {}
 	for _, g := range guests {
 		if g.socket.raw.Control(nothing) != nil {
-			g.conn.wake()
+			go g.conn.wake()
 		}
 	}
 }

@@ -269,7 +269,7 @@ func (c *Conn) canWriteNow() bool {
 // that waits keeps 4: 2 KB more each of 2000 idle connections. Those who send often have
 // them, as another goroutine a message is 0.04 of the processor time of its echo.
 func (c *Conn) transformsAside(f *outFrame) bool {
-	if c.pipeline == nil || f.prepared != nil {
+	if f.prepared != nil || !c.transforms(&f.Frame) {
 		return false
 	}
 	const often = 100 // ms
@@ -621,10 +621,16 @@ func (c *Conn) wroteData(data *batch) {
 	c.closeSent = c.closeSent || data.close
 }
 
+// transforms reports whether the extensions are to see the frame: they work on whole
+// messages.
+func (c *Conn) transforms(f *codec.Frame) bool {
+	return c.pipeline != nil && f.Final && f.Opcode != codec.OpContinuation && !f.Opcode.IsControl()
+}
+
 // transformOutgoing has the extensions do to a message what they do. The buffer,
 // if there is one, holds the result and is to be released after use.
 func (c *Conn) transformOutgoing(f *codec.Frame) (*codec.Buffer, error) {
-	if c.pipeline == nil || !f.Final || f.Opcode == codec.OpContinuation || f.Opcode.IsControl() {
+	if !c.transforms(f) {
 		return nil, nil
 	}
 	buffer := codec.NewBuffer(len(f.Payload))
