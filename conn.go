@@ -26,13 +26,13 @@ import (
 // Abort ends it, or the context given as an option.
 type Conn struct {
 	*settings              // shared, not to be changed
-	messages  chan Message // sent to and closed by the read loop alone
+	messages  chan Message // sent to by the reader alone, and closed by the read loop
 
 	transport transport
 	writer    codec.Writer        // has no state: senders encode with it under the lock, whoever set writing without
 	pipeline  *negotiate.Pipeline // of its two directions that out is of whoever set writing
 
-	// The read loop's own.
+	// The reader's own: the read loop, or a host that reads while there is none.
 	reader        codec.Reader
 	unsettled     *unsettled // what consume has left
 	discarding    int32      // messages that nobody received after Close
@@ -43,7 +43,7 @@ type Conn struct {
 	watching atomic.Bool   // it matters that the application comes back to the channels
 	activity atomic.Uint32 // reads; the sign of life
 
-	received counters // the read loop's, for Stats
+	received counters // the reader's, for Stats
 
 	decoder codec.Decoder   // the reader, but of hixie
 	socket  socketTransport // the transport, if it is a plain socket
@@ -52,7 +52,7 @@ type Conn struct {
 	state
 
 	// What is seldom used.
-	sizes  *inboxSizes                     // the read loop's own, of the last messages delivered, where they are large
+	sizes  *inboxSizes                     // the reader's own, of the last messages delivered, where they are large
 	closed atomic.Pointer[chan CloseEvent] // made when first used, sent to once
 }
 
@@ -64,13 +64,13 @@ type state struct {
 	parting       bool // within a message sent in fragments
 	broken        bool // nothing more can be written
 	freed         bool // nothing more is to be read
-	resting       bool // there is no read loop until there is something to read
+	resting       bool // there is no reader until there is something to read
 	closeQueued   bool
 	closeSent     bool
 	closeReceived bool
 	finished      bool // only Closed is left to be published
 	published     bool
-	transformed   uint32 // when a message was last sent through the extensions: ms since began
+	transformed   uint32 // when a message for the extensions was last not queued: ms since began
 	signals       signals
 
 	data    *batch

@@ -29,7 +29,11 @@ func newHost(p *restingPlace) *host {
 // work waits, and deals with what comes up, as long as there are guests.
 func (h *host) work(file *os.File, raw syscall.RawConn) {
 	defer file.Close()
-	for errors.Is(raw.Read(h.serveAll), os.ErrDeadlineExceeded) && h.place.goesOn(file) {
+	for {
+		err := raw.Read(h.serveAll)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !h.place.goesOn(file) {
+			return
+		}
 		h.place.look()
 	}
 }
@@ -76,13 +80,13 @@ func (h *host) serve(g guest) {
 	rests := c.resting
 	c.resting = false // the host is the reader now
 	c.mu.Unlock()
-	if rests && !(h.suffices(g) && c.tryRest()) {
+	if rests && !(h.dealWith(g) && c.tryRest()) {
 		go c.readLoop()
 	}
 }
 
-// suffices reads and reports whether all has been read and dealt with.
-func (h *host) suffices(g guest) bool {
+// dealWith reads and reports whether all has been read and dealt with.
+func (h *host) dealWith(g guest) bool {
 	if !g.socket.idle.visit() || !g.conn.consumes() {
 		return false
 	}
@@ -104,11 +108,12 @@ func (c *Conn) tryRest() bool {
 // readTwice reports whether it has read all that there is, which the second read tells.
 // That the first is short does not: one stops at urgent data, at what comes with rights,
 // and at the end of a packet. Neither waits, even on a socket that somebody who shares it
-// has made wait.
+// has made wait. Both read little: whoever has more to send gets a goroutine, and does
+// not take the time of others.
 func (g guest) readTwice(fd int) bool {
 	c, got := g.conn, 0
 	for got < 2 {
-		n, _, _, _, err := syscall.Recvmsg(fd, c.reader.Space(0), nil, syscall.MSG_DONTWAIT)
+		n, _, _, _, err := syscall.Recvmsg(fd, c.reader.Space(waitingRead), nil, syscall.MSG_DONTWAIT)
 		if err == syscall.EAGAIN {
 			return true
 		}

@@ -40,6 +40,16 @@ func receiveSoon(t *testing.T, c *Conn) Message {
 	}
 }
 
+// neighbour is another connection at rest in the place of c.
+func neighbour(t *testing.T, c *Conn) (*Conn, net.Conn) {
+	t.Helper()
+	for {
+		if other, far := restingConn(t, AcceptOptions{}); placeOf(other) == placeOf(c) {
+			return other, far
+		}
+	}
+}
+
 // wantServed receives a message that came to a connection at rest.
 func wantServed(t *testing.T, c *Conn, far net.Conn, s string) {
 	t.Helper()
@@ -62,7 +72,7 @@ func TestHostServes(t *testing.T) {
 	say(t, far, hi[:3])
 	time.Sleep(2 * converses)
 	wantNoReadLoop(t)
-	say(t, far, hi[3:]+"\x89\x81\x00\x00\x00\x00p"+hi)
+	say(t, far, hi[3:]+"\x8a\x81\x00\x00\x00\x00o\x89\x81\x00\x00\x00\x00p"+hi)
 	for range 2 {
 		if m := receiveSoon(t, c); m.String() != "hi" {
 			t.Fatalf("received %q", m)
@@ -74,6 +84,10 @@ func TestHostServes(t *testing.T) {
 	}
 	wantNoReadLoop(t)
 	wantRest(t, c)
+	far.SetReadDeadline(time.Now().Add(converses))
+	if n, err := far.Read(pong); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("% x follows, %v", pong[:n], err)
+	}
 	if n := c.Stats().MessagesReceived; n != 5 {
 		t.Errorf("%d messages received", n)
 	}
@@ -186,10 +200,8 @@ func TestHostWaitsForNoExtension(t *testing.T) {
 	wantRest(t, c)
 	say(t, far, hi)
 	time.Sleep(2 * converses)
-	for range restingPlaces {
-		other, end := restingConn(t, AcceptOptions{})
-		wantServed(t, other, end, "others")
-	}
+	other, end := neighbour(t, c)
+	wantServed(t, other, end, "others")
 }
 
 // What the host may not do, or may have to wait for, is not done by it: it has others to
@@ -209,17 +221,10 @@ func TestHostWaitsForNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, far := restingConn(t, test.opts)
-			var others []*Conn // in all places
-			var ends []net.Conn
-			for range restingPlaces {
-				other, end := restingConn(t, AcceptOptions{})
-				others, ends = append(others, other), append(ends, end)
-			}
+			other, end := neighbour(t, c)
 			go io.WriteString(far, test.send)
 			time.Sleep(2 * converses)
-			for i, other := range others {
-				wantServed(t, other, ends[i], "others")
-			}
+			wantServed(t, other, end, "others")
 			if name == "application that is told of pings" {
 				close(hold)
 				return
@@ -320,10 +325,8 @@ func TestHostReadsWithoutWaiting(t *testing.T) {
 	}
 	time.Sleep(converses)
 	place.mu.Unlock()
-	for range restingPlaces {
-		other, end := restingConn(t, AcceptOptions{})
-		wantServed(t, other, end, "others")
-	}
+	other, end := neighbour(t, c)
+	wantServed(t, other, end, "others")
 	say(t, far, hi)
 	receiveSoon(t, c)
 }
@@ -334,10 +337,8 @@ func TestHostDoesNotWaitForTheLock(t *testing.T) {
 	c.mu.Lock()
 	say(t, far, hi)
 	time.Sleep(converses)
-	for range restingPlaces {
-		other, end := restingConn(t, AcceptOptions{})
-		wantServed(t, other, end, "others")
-	}
+	other, end := neighbour(t, c)
+	wantServed(t, other, end, "others")
 	c.mu.Unlock()
 	receiveSoon(t, c)
 }
@@ -350,10 +351,7 @@ func TestHostForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer shared.Close()
-	stays := c
-	for stays == c || placeOf(stays) != placeOf(c) {
-		stays, _ = restingConn(t, AcceptOptions{})
-	}
+	neighbour(t, c) // so that the place stays open
 	guest := c.socket.idle.guest
 	c.Abort()
 	wantEvent(t, c, StatusAbnormalClosure)
@@ -365,8 +363,8 @@ func TestHostForgets(t *testing.T) {
 // What the host finds where it reads is for the reading goroutine to tell of, once.
 func TestHostReads(t *testing.T) {
 	serve := func(c *Conn) bool {
-		c.socket.idle.visited = 0
-		return newHost(placeOf(c)).suffices(guest{c, &c.socket})
+		c.socket.idle.visited = time.Since(began) - time.Minute
+		return newHost(placeOf(c)).dealWith(guest{c, &c.socket})
 	}
 	// guestConn is one that this test is the reader of.
 	guestConn := func(t *testing.T) (*Conn, net.Conn) {

@@ -42,7 +42,7 @@ type idleness struct {
 }
 
 // init gives the connection its place.
-func (i *idleness) init() { i.place = nextRestingPlace() }
+func (i *idleness) init() { i.place = anyRestingPlace() }
 
 // await reads, or returns errIdle where nothing has come for some time.
 func (t *socketTransport) await() error {

@@ -190,7 +190,7 @@ func (c *Conn) leave(event codec.FrameEvent) {
 	c.unsettled = &unsettled{event: event}
 }
 
-// errResting ends a read loop that is started again by wake.
+// errResting ends a read loop that is started again when it is needed.
 var errResting = errors.New("websocket: resting")
 
 // rest ends the read loop until there is something to read.

@@ -2,11 +2,11 @@ package websocket
 
 import (
 	"maps"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -33,16 +33,14 @@ type guest struct {
 	socket *socketTransport
 }
 
-// restingPlaces are as many as half of the processors, so that no host has more to do
-// than one of them can.
+// restingPlaces are as many as half of the processors that the program begins with: a
+// host takes less than half of what its guests and it take together.
 var restingPlaces = make([]restingPlace, (runtime.GOMAXPROCS(0)+1)/2)
 
-// lastPlace is the number of the place given last.
-var lastPlace atomic.Uint32
-
-// nextRestingPlace gives the places to connections in turn.
-func nextRestingPlace() *restingPlace {
-	return &restingPlaces[lastPlace.Add(1)%uint32(len(restingPlaces))]
+// anyRestingPlace gives the places at random: connections that are opened in turn, as by
+// a gateway, may be of two kinds.
+func anyRestingPlace() *restingPlace {
+	return &restingPlaces[rand.IntN(len(restingPlaces))]
 }
 
 // admit has c served when there is something to read. It reports false where that can

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/chanws/websocket/codec"
 	"github.com/chanws/websocket/negotiate"
 	"github.com/chanws/websocket/negotiate/deflate"
 )
@@ -18,17 +19,21 @@ import (
 func TestTransformsAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConn((&AcceptOptions{}).settings())
-		if c.transformsAside(new(outFrame)) {
+		whole := &outFrame{Frame: codec.Frame{Opcode: codec.OpText, Final: true}}
+		if c.transformsAside(whole) {
 			t.Error("there is nothing to transform")
 		}
 		c.pipeline = negotiate.NewPipeline(negotiate.Offer{}, 0, nil)
 		for range 3 {
 			time.Sleep(100 * time.Millisecond)
-			if c.transformsAside(&outFrame{prepared: new(Prepared)}) {
+			if c.transformsAside(&outFrame{Frame: whole.Frame, prepared: new(Prepared)}) {
 				t.Error("a prepared message is transformed")
 			}
+			if c.transformsAside(&outFrame{Frame: codec.Frame{Opcode: codec.OpText}, part: true}) {
+				t.Error("a part of a message is transformed")
+			}
 			for i, want := range []bool{true, false, false} {
-				if c.transformsAside(new(outFrame)) != want {
+				if c.transformsAside(whole) != want {
 					t.Errorf("%d sent shortly after another: %t", i, !want)
 				}
 				time.Sleep(time.Millisecond)

@@ -17,7 +17,7 @@ type transport interface {
 	// waits. It may go on as long as c deals with what was read.
 	read(c consumer) error
 
-	// rest, after errIdle, has c woken when there is input. It reports false where a
+	// rest, after errIdle, has c served or woken when there is input. It reports false where a
 	// goroutine has to wait after all.
 	rest(c *Conn) bool
 
