@@ -117,7 +117,7 @@ func (g guest) readTwice(fd int) bool {
 		if err == syscall.EAGAIN {
 			return true
 		}
-		if err != nil {
+		if err != nil && err != syscall.EINTR {
 			c.unsettled = &unsettled{err: g.socket.readFailed(err)}
 		}
 		if n <= 0 {
