@@ -18,10 +18,10 @@ import (
 	"github.com/chanws/websocket/negotiate"
 )
 
-// readLoops counts the goroutines that read for a connection.
-func readLoops() int {
+// hasReadLoop reports whether a goroutine reads for the connection.
+func hasReadLoop(c *Conn) bool {
 	stacks := make([]byte, 1<<20)
-	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), ".(*Conn).readLoop(")
+	return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), fmt.Sprintf(".(*Conn).readLoop(%p", c))
 }
 
 // text is a message as a client sends it.
@@ -66,12 +66,12 @@ func TestHostServes(t *testing.T) {
 	for range 3 {
 		time.Sleep(2 * converses)
 		wantServed(t, c, far, "hi")
-		wantNoReadLoop(t)
+		wantNoReadLoop(t, c)
 	}
 	time.Sleep(2 * converses)
 	say(t, far, hi[:3])
 	time.Sleep(2 * converses)
-	wantNoReadLoop(t)
+	wantNoReadLoop(t, c)
 	say(t, far, hi[3:]+"\x8a\x81\x00\x00\x00\x00o\x89\x81\x00\x00\x00\x00p"+hi)
 	for range 2 {
 		if m := receiveSoon(t, c); m.String() != "hi" {
@@ -82,7 +82,7 @@ func TestHostServes(t *testing.T) {
 	if _, err := io.ReadFull(far, pong); err != nil || string(pong) != "\x8a\x01p" {
 		t.Fatalf("% x, %v", pong, err)
 	}
-	wantNoReadLoop(t)
+	wantNoReadLoop(t, c)
 	wantRest(t, c)
 	far.SetReadDeadline(time.Now().Add(converses))
 	if n, err := far.Read(pong); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -93,9 +93,9 @@ func TestHostServes(t *testing.T) {
 	}
 }
 
-func wantNoReadLoop(t *testing.T) {
+func wantNoReadLoop(t *testing.T, c *Conn) {
 	t.Helper()
-	if readLoops() > 0 {
+	if hasReadLoop(c) {
 		t.Fatal("a goroutine was started to read")
 	}
 }
@@ -104,7 +104,7 @@ func wantNoReadLoop(t *testing.T) {
 // told of them any more.
 func TestHostLeavesConversations(t *testing.T) {
 	c, far := restingConn(t, AcceptOptions{})
-	for limit := time.Now().Add(20 * time.Second); readLoops() == 0; {
+	for limit := time.Now().Add(20 * time.Second); !hasReadLoop(c); {
 		if time.Now().After(limit) {
 			t.Fatal("no goroutine reads")
 		}
@@ -305,15 +305,21 @@ func TestHostReadsOn(t *testing.T) {
 	}
 }
 
-// Whoever shares a socket may have made it wait, and may take what there is to read.
-func TestHostReadsWithoutWaiting(t *testing.T) {
-	c, far := restingConn(t, AcceptOptions{})
-	shared, err := c.socket.Conn.(*net.TCPConn).File()
+// share gives a file descriptor of the socket of c that stays open after it.
+func share(t *testing.T, c *Conn) int {
+	t.Helper()
+	file, err := c.socket.Conn.(*net.TCPConn).File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer shared.Close()
-	fd := int(shared.Fd())
+	t.Cleanup(func() { file.Close() })
+	return int(file.Fd())
+}
+
+// Whoever shares a socket may have made it wait, and may take what there is to read.
+func TestHostReadsWithoutWaiting(t *testing.T) {
+	c, far := restingConn(t, AcceptOptions{})
+	fd := share(t, c)
 	if err := syscall.SetNonblock(fd, false); err != nil {
 		t.Fatal(err)
 	}
@@ -346,11 +352,7 @@ func TestHostDoesNotWaitForTheLock(t *testing.T) {
 // The kernel forgets a connection that has ended, though somebody else has its socket.
 func TestHostForgets(t *testing.T) {
 	c, _ := restingConn(t, AcceptOptions{})
-	shared, err := c.socket.Conn.(*net.TCPConn).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer shared.Close()
+	share(t, c)
 	neighbour(t, c) // so that the place stays open
 	guest := c.socket.idle.guest
 	c.Abort()
