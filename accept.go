@@ -100,8 +100,7 @@ func (o *AcceptOptions) settings() settings {
 		role:            codec.Server,
 		maxMessageSize:  o.MaxMessageSize,
 		fragments:       o.Fragments,
-		queueMessages:   o.QueueMessages,
-		queueBytes:      o.QueueBytes,
+		queue:           room{o.QueueMessages, o.QueueBytes},
 		receiveMessages: o.ReceiveMessages,
 		receiveBytes:    o.ReceiveBytes,
 		pingInterval:    o.PingInterval,
@@ -140,13 +139,13 @@ func (o *AcceptOptions) handshakeTimeout() time.Duration {
 //go:noinline
 func (o *AcceptOptions) newConn(agreed *negotiate.ServerHandshake) *Conn {
 	c := newConn(o.settings())
-	c.version, c.subprotocol = agreed.Version, agreed.Subprotocol
+	c.agreed(agreed.Version, agreed.Subprotocol)
 	return c
 }
 
-// address is the URL that the client has opened.
-func (o *AcceptOptions) address(r *http.Request) string {
-	return o.negotiation().URL(r).String()
+// secure reports whether the client has opened a wss:// URL.
+func (o *AcceptOptions) secure(r *http.Request) bool {
+	return o.negotiation().URL(r).Scheme == "wss"
 }
 
 // IsWebSocket reports whether r asks to open a WebSocket (RFC 6455, section 4.1).
@@ -194,7 +193,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		return nil, refuseRequest(w, err)
 	}
 	c := opts.newConn(agreed)
-	c.requestHead, c.address = packRequest(r), opts.address(r)
+	c.requestHead, c.secure = packRequest(r), opts.secure(r)
 	a := accepting{c, network, agreed, opts.handshakeTimeout()}
 	if err := a.begin(rest); err != nil {
 		return nil, err
@@ -322,7 +321,6 @@ func (a *accepting) handshake(t transport, rest []byte) handshake {
 		rest:        rest,
 		version:     a.agreed.Version,
 		subprotocol: a.agreed.Subprotocol,
-		address:     a.conn.address,
 	}
 }
 

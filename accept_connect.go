@@ -27,7 +27,7 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 		return nil, &HandshakeError{Reason: "the response could not be sent", Err: err}
 	}
 	c := newConn(opts.settings())
-	c.request = r
+	c.ownExtra().request, c.secure = r, opts.secure(r)
 	// What has come until the end of the request is still delivered.
 	t.stop = context.AfterFunc(r.Context(), func() {
 		if !t.timedOut() { // which the write tells
@@ -41,7 +41,6 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 		pipeline:    agreed.Pipeline,
 		version:     agreed.Version,
 		subprotocol: agreed.Subprotocol,
-		address:     opts.address(r),
 	})
 	if h := holderOf(r); h != nil {
 		h.add(c)

@@ -70,7 +70,7 @@ func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *htt
 		return nil, request, refuseConn(ctx, c, err)
 	}
 	conn := opts.newConn(agreed)
-	conn.requestHead, conn.address = head, opts.address(request)
+	conn.requestHead, conn.secure = head, opts.secure(request)
 	a := accepting{conn, c, agreed, opts.handshakeTimeout()}
 	if err := a.begin(rest); err != nil {
 		return nil, request, err

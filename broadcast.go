@@ -123,7 +123,7 @@ func (c *Conn) queueForRound(p *Prepared) (scheduled bool, err error) {
 		return false, c.trySendFrame(&f)
 	}
 	defer c.mu.Unlock()
-	if c.scheduled && !c.writing && !c.budget.roomy(len(f.Payload)) {
+	if c.scheduled && !c.writing && !c.budget.roomy(c.queue, len(f.Payload)) {
 		// Rounds are behind, which is not the peer's fault.
 		c.mu.Unlock()
 		c.writeScheduled()
@@ -132,7 +132,7 @@ func (c *Conn) queueForRound(p *Prepared) (scheduled bool, err error) {
 	if err := c.refuse(&f); err != nil {
 		return false, err
 	}
-	if !c.budget.fits(len(f.Payload)) {
+	if !c.fits(len(f.Payload)) {
 		return false, ErrQueueFull
 	}
 	c.budget.take(len(f.Payload))
@@ -145,8 +145,8 @@ func (c *Conn) queueForRound(p *Prepared) (scheduled bool, err error) {
 }
 
 // roomy reports whether half of the room is left after a message of the size.
-func (q *budget) roomy(size int) bool {
-	return q.messages < q.maxMessages/2 && size <= q.maxBytes/2-q.bytes
+func (q *budget) roomy(r room, size int) bool {
+	return q.messages < r.messages/2 && size <= r.bytes/2-q.bytes
 }
 
 // writeScheduled writes what is queued, as the writer, without waiting. What does not
@@ -221,10 +221,10 @@ func (c *Conn) wroteScheduled(data *batch, left *codec.Buffer, err error) {
 	}
 	if err == nil && left != nil {
 		c.carry = &carry{buffer: left, messages: messages, size: min(size, len(left.Bytes))}
-		c.budget.give(0, size-c.carry.size)
+		c.give(0, size-c.carry.size)
 	} else {
 		c.written += uint64(messages)
-		c.budget.give(messages, size)
+		c.give(messages, size)
 	}
 	if err != nil {
 		c.failLocked(c.writeFailed(err))

@@ -226,8 +226,8 @@ func (c *Conn) failLocked(cause error) {
 	c.dropQueued()
 	c.settleFlushes()
 	c.settlePings()
-	if c.cancelConnect != nil {
-		c.cancelConnect()
+	if cancel := c.extra().cancelConnect; cancel != nil {
+		cancel()
 	}
 	if c.transport != nil {
 		c.transport.setWriteDeadline(past)
@@ -271,7 +271,7 @@ func (c *Conn) dropQueued() {
 	c.dropUnsent()
 	if c.carry != nil {
 		c.written += uint64(c.carry.messages)
-		c.budget.give(c.carry.messages, c.carry.size)
+		c.give(c.carry.messages, c.carry.size)
 		c.carry.buffer.Release()
 		c.carry = nil
 	}
@@ -280,33 +280,35 @@ func (c *Conn) dropQueued() {
 // dropUnsent gives up what is queued, but not the rest of a frame that the peer has
 // the beginning of.
 func (c *Conn) dropUnsent() {
-	for _, b := range []*batch{c.data, c.urgent} {
-		if b == nil {
-			continue
-		}
-		messages, size := b.counted()
-		if b == c.data {
-			c.written += uint64(b.count)
-			c.budget.give(messages, size)
-		}
-		b.recycle()
+	if c.data != nil {
+		messages, size := c.data.counted()
+		c.written += uint64(c.data.count)
+		c.give(messages, size)
+		c.data.recycle()
+	}
+	if c.urgent != nil {
+		c.urgent.recycle()
 	}
 	c.data, c.urgent = nil, nil
-	c.dropPong()
 }
 
 // addFlush waits for what is queued so far.
 func (c *Conn) addFlush() *flush {
-	f := &flush{target: c.queued, done: make(chan struct{}), next: c.flushes}
-	c.flushes = f
+	x := c.ownExtra()
+	f := &flush{target: c.queued, done: make(chan struct{}), next: x.flushes}
+	x.flushes = f
 	c.settleFlushes()
 	return f
 }
 
 // settleFlushes ends the waits that are over.
 func (c *Conn) settleFlushes() {
+	x := c.extra()
+	if x.flushes == nil {
+		return
+	}
 	var waiting *flush
-	for f := c.flushes; f != nil; {
+	for f := x.flushes; f != nil; {
 		next := f.next
 		switch {
 		case c.broken:
@@ -319,7 +321,7 @@ func (c *Conn) settleFlushes() {
 		}
 		f = next
 	}
-	c.flushes = waiting
+	x.flushes = waiting
 }
 
 // Flush waits until the messages sent so far are with the operating system, or the
@@ -353,7 +355,7 @@ func (c *Conn) Flush(ctx context.Context) error {
 func (c *Conn) forgetFlush(f *flush) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for at := &c.flushes; *at != nil; at = &(*at).next {
+	for at := &c.extras.flushes; *at != nil; at = &(*at).next {
 		if *at == f {
 			*at = f.next
 			return
@@ -392,7 +394,7 @@ func (c *Conn) stopWriter() {
 		return
 	}
 	stopped := make(chan struct{})
-	c.stopped = stopped
+	c.ownExtra().stopped = stopped
 	err := c.transport.setWriteDeadline(past)
 	c.mu.Unlock()
 	if err != nil {
@@ -406,11 +408,11 @@ func (c *Conn) stopTimers() {
 	if c.atEnd().closeTimer != nil {
 		c.end.closeTimer.Stop()
 	}
-	if c.keepalive != nil {
-		c.keepalive.stop()
+	if k := c.extra().keepalive; k != nil {
+		k.stop()
 	}
-	if c.stopContext != nil {
-		c.stopContext()
+	if stop := c.extra().stopContext; stop != nil {
+		stop()
 	}
 	if c.atEnd().abandonTimer == nil && len(c.messages) > 0 {
 		c.atEnd().abandonTimer = time.AfterFunc(c.closeTimeout, func() {
@@ -437,7 +439,7 @@ func (c *Conn) report(err error) {
 // tell keeps the first error for errorChannel: most connections end with one, and few
 // applications ask.
 func (c *Conn) tell(err error) {
-	if c.errors == nil && c.atEnd().untold == nil {
+	if c.extra().errors == nil && c.atEnd().untold == nil {
 		c.end.untold = err
 		return
 	}
@@ -458,8 +460,9 @@ func (c *Conn) logEnd(e CloseEvent) {
 func (c *Conn) loggedURL() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	address, _, _ := strings.Cut(c.address, "?")
-	return address
+	u := c.target()
+	u.RawQuery, u.ForceQuery = "", false
+	return u.String()
 }
 
 // writeFailed makes the cause of a write's error.

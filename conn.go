@@ -38,6 +38,8 @@ type Conn struct {
 	discarding    int32      // messages that nobody received after Close
 	messagesEnded bool
 
+	secure bool // the peer opened a wss:// URL
+
 	backlog  atomic.Bool   // the read loop has more input at hand
 	waiting  atomic.Bool   // the read loop waits for the application, not for the peer
 	watching atomic.Bool   // it matters that the application comes back to the channels
@@ -48,12 +50,11 @@ type Conn struct {
 	decoder codec.Decoder   // the reader, but of hixie
 	socket  socketTransport // the transport, if it is a plain socket
 
-	mu sync.Mutex
-	state
-
-	// What is seldom used.
 	sizes  *inboxSizes                     // the reader's own, of the last messages delivered, where they are large
 	closed atomic.Pointer[chan CloseEvent] // made when first used, sent to once
+
+	mu sync.Mutex
+	state
 }
 
 // state is what the lock guards.
@@ -70,38 +71,27 @@ type state struct {
 	closeReceived bool
 	finished      bool // only Closed is left to be published
 	published     bool
-	transformed   uint32 // when a message for the extensions was last not queued: ms since began
+	transformed   uint32 // when a message for the extensions was last not queued: sinceBegan
 	signals       signals
 
-	data    *batch
-	urgent  *batch        // pings and pongs
-	pong    *codec.Buffer // the payload to answer the latest ping with; nil for none
-	carry   *carry        // of a direct write
-	stopped chan struct{} // closed when there is no writer any more, where somebody waits for that
-	budget  budget        // of data
+	data   *batch
+	urgent *batch // pings and pongs
+	carry  *carry // of a direct write
+	budget budget // of data
 
 	queued, written uint64   // data frames
-	flushes         *flush   // a list
 	sent            counters // for Stats
 
-	// What is seldom used.
-	address       string // the URL
-	request       *http.Request
-	requestHead   string // of a request not kept
-	response      *http.Response
-	upgraded      *negotiate.ClientHandshake // has the headers of a response not made yet
-	version       string
-	subprotocol   string
-	errors        chan error // made when first used
-	end           *ending    // made when first used; use atEnd
-	pinging       *pinging   // made when first used
-	cancelConnect context.CancelFunc
-	stopContext   func() bool
-	keepalive     *keepalive
+	requestHead string  // of a request not kept
+	end         *ending // made when first used; use atEnd
+	extras      *extra  // made when first used; use extra
 }
 
 // began is what short times are counted from.
 var began = time.Now()
+
+// sinceBegan is in milliseconds. Two that are less than 49 days apart may be compared.
+func sinceBegan() uint32 { return uint32(time.Since(began).Milliseconds()) }
 
 // ending is what there is to know of the end of a connection.
 type ending struct {
@@ -140,7 +130,7 @@ type handshake struct {
 	subprotocol string
 	response    *http.Response
 	upgraded    *negotiate.ClientHandshake // has the headers of a response with status 101
-	address     string                     // of the URL
+	target      *url.URL                   // of a client
 }
 
 // newConn makes a connection that is still to be started.
@@ -150,7 +140,6 @@ func newConn(s settings) *Conn {
 		settings: s.shared(),
 		messages: make(chan Message, s.receiveMessages),
 	}
-	c.budget.maxMessages, c.budget.maxBytes = s.queueMessages, s.queueBytes
 	return c
 }
 
@@ -166,7 +155,7 @@ func (c *Conn) start(h *handshake) {
 // startConnecting begins the life of a connection whose handshake is to be done.
 func (c *Conn) startConnecting(connect connector) {
 	ctx, cancel := context.WithCancel(context.Background())
-	c.cancelConnect = cancel
+	c.ownExtra().cancelConnect = cancel
 	c.follow()
 	go func() {
 		defer cancel()
@@ -181,15 +170,18 @@ func (c *Conn) follow() {
 	}
 	stop := context.AfterFunc(c.context, c.contextEnded)
 	c.mu.Lock()
-	c.stopContext = stop
+	c.ownExtra().stopContext = stop
 	c.mu.Unlock()
 }
 
 // open takes the handshake over. What was queued meanwhile goes out.
 func (c *Conn) open(h *handshake) {
 	c.transport, c.reader, c.writer, c.pipeline = h.transport, h.reader, h.writer, h.pipeline
-	c.version, c.subprotocol, c.address = h.version, h.subprotocol, h.address
-	c.response, c.upgraded = h.response, h.upgraded
+	c.agreed(h.version, h.subprotocol)
+	if h.target != nil {
+		x := c.ownExtra()
+		x.target, x.response, x.upgraded = h.target, h.response, h.upgraded
+	}
 	feed(c.reader, h.rest)
 	if c.phase == StateConnecting {
 		c.phase = StateOpen
@@ -281,11 +273,8 @@ func (c *Conn) State() State {
 func (c *Conn) URL() *url.URL {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	u, err := url.Parse(c.address)
-	if err != nil {
-		return new(url.URL)
-	}
-	return u
+	u := c.target()
+	return &u
 }
 
 // Version is the protocol version agreed on, "hybi-13" for RFC 6455. It is empty
@@ -293,14 +282,34 @@ func (c *Conn) URL() *url.URL {
 func (c *Conn) Version() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.version
+	return c.versionLocked()
+}
+
+func (c *Conn) versionLocked() string {
+	switch version := c.extra().version; {
+	case version != "":
+		return version
+	case c.transport == nil:
+		return ""
+	}
+	return negotiate.Hybi13
+}
+
+// agreed notes what the handshake has agreed on.
+func (c *Conn) agreed(version, subprotocol string) {
+	if version != negotiate.Hybi13 {
+		c.ownExtra().version = version
+	}
+	if subprotocol != "" {
+		c.ownExtra().subprotocol = subprotocol
+	}
 }
 
 // Subprotocol is the one agreed on, or empty (RFC 6455, section 1.9).
 func (c *Conn) Subprotocol() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.subprotocol
+	return c.extra().subprotocol
 }
 
 // Extensions lists what was agreed on, in the order of the handshake (RFC 6455,
@@ -317,15 +326,16 @@ func (c *Conn) Extensions() []negotiate.Offer {
 func (c *Conn) Response() *http.Response {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.response == nil && c.upgraded != nil {
-		c.response = &http.Response{
+	x := c.extra()
+	if x.response == nil && x.upgraded != nil {
+		x.response = &http.Response{
 			Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols,
 			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: c.upgraded.Header(), Body: http.NoBody,
+			Header: x.upgraded.Header(), Body: http.NoBody,
 		}
-		c.upgraded = nil
+		x.upgraded = nil
 	}
-	return c.response
+	return x.response
 }
 
 // BufferedAmount is the number of payload bytes that wait to be sent: none after the
@@ -363,15 +373,16 @@ func (c *Conn) currentTransport() transport {
 
 // errorChannel makes the channel of Errors when it is first asked for.
 func (c *Conn) errorChannel() chan error {
-	if c.errors == nil {
-		c.errors = make(chan error, 4)
+	x := c.ownExtra()
+	if x.errors == nil {
+		x.errors = make(chan error, 4)
 		if c.end != nil && c.end.untold != nil {
-			c.errors <- c.end.untold
+			x.errors <- c.end.untold
 			c.end.untold = nil
 		}
 		if c.published {
-			close(c.errors)
+			close(x.errors)
 		}
 	}
-	return c.errors
+	return x.errors
 }

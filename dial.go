@@ -130,8 +130,7 @@ func (o *DialOptions) settings() settings {
 		role:            codec.Client,
 		maxMessageSize:  o.MaxMessageSize,
 		fragments:       o.Fragments,
-		queueMessages:   o.QueueMessages,
-		queueBytes:      o.QueueBytes,
+		queue:           room{o.QueueMessages, o.QueueBytes},
 		receiveMessages: o.ReceiveMessages,
 		receiveBytes:    o.ReceiveBytes,
 		pingInterval:    o.PingInterval,
@@ -182,7 +181,7 @@ func Open(url string, opts *DialOptions) *Conn {
 	d, err := newDialing(url, opts)
 	c := newConn(d.opts.settings())
 	if err == nil {
-		c.address = d.target.URL.String()
+		c.ownExtra().target = d.target.URL
 	}
 	c.startConnecting(func(ctx context.Context) (*handshake, error) {
 		if err != nil {
@@ -336,7 +335,7 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 		rest:        rest,
 		version:     negotiate.Hybi13,
 		subprotocol: d.request.Subprotocol,
-		address:     d.target.URL.String(),
+		target:      d.target.URL,
 		upgraded:    d.request,
 	}, nil
 }

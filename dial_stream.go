@@ -71,7 +71,7 @@ func (d *dialing) tunnel(ctx context.Context, c *Conn) (*handshake, error) {
 		pipeline:    d.request.Pipeline,
 		version:     negotiate.Hybi13,
 		subprotocol: d.request.Subprotocol,
-		address:     d.target.URL.String(),
+		target:      d.target.URL,
 		response:    &head,
 	}, nil
 }

@@ -15,7 +15,7 @@ type host struct {
 	events []syscall.EpollEvent
 
 	// Argument and result of read, made once, so that a call allocates nothing.
-	guest   guest
+	guest   *Conn
 	read    func(fd uintptr)
 	drained bool
 }
@@ -57,13 +57,13 @@ func (h *host) serveAll(fd uintptr) bool {
 
 // attend deals with one event. The ends of connections are for goroutines of their own.
 func (h *host) attend(e syscall.EpollEvent) {
-	g := h.place.guest(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32)
+	c := h.place.guest(uint32(e.Fd))
 	switch {
-	case g.conn == nil:
+	case c == nil:
 	case e.Events == syscall.EPOLLIN:
-		h.serve(g)
+		h.serve(c)
 	default:
-		go g.conn.wake()
+		go c.wake()
 	}
 }
 
@@ -71,8 +71,7 @@ func (h *host) attend(e syscall.EpollEvent) {
 //
 // A host does not wait for the lock of a connection: a sender has it for as long as it
 // takes to copy a large message.
-func (h *host) serve(g guest) {
-	c := g.conn
+func (h *host) serve(c *Conn) {
 	if !c.mu.TryLock() {
 		go c.wake()
 		return
@@ -80,20 +79,20 @@ func (h *host) serve(g guest) {
 	rests := c.resting
 	c.resting = false // the host is the reader now
 	c.mu.Unlock()
-	if rests && !(h.dealWith(g) && c.tryRest()) {
+	if rests && !(h.dealWith(c) && c.tryRest()) {
 		go c.readLoop()
 	}
 }
 
 // dealWith reads and reports whether all has been read and dealt with.
-func (h *host) dealWith(g guest) bool {
-	if !g.socket.idle.visit() || !g.conn.consumes() {
+func (h *host) dealWith(c *Conn) bool {
+	if !c.socket.idle.visit() || !c.consumes() {
 		return false
 	}
-	h.guest, h.drained = g, false
-	err := g.socket.raw.Control(h.read)
-	h.guest = guest{}
-	return err == nil && h.drained && g.conn.consumeAll()
+	h.guest, h.drained = c, false
+	err := c.socket.raw.Control(h.read)
+	h.guest = nil
+	return err == nil && h.drained && c.consumeAll()
 }
 
 // tryRest is rest where that waits for nobody.
@@ -110,15 +109,15 @@ func (c *Conn) tryRest() bool {
 // and at the end of a packet. Neither waits, even on a socket that somebody who shares it
 // has made wait. Both read little: whoever has more to send gets a goroutine, and does
 // not take the time of others.
-func (g guest) readTwice(fd int) bool {
-	c, got := g.conn, 0
+func (c *Conn) readTwice(fd int) bool {
+	got := 0
 	for got < 2 {
 		n, _, _, _, err := syscall.Recvmsg(fd, c.reader.Space(waitingRead), nil, syscall.MSG_DONTWAIT)
 		if err == syscall.EAGAIN {
 			return true
 		}
 		if err != nil && err != syscall.EINTR {
-			c.unsettled = &unsettled{err: g.socket.readFailed(err)}
+			c.unsettled = &unsettled{err: c.socket.readFailed(err)}
 		}
 		if n <= 0 {
 			break // an end is there to be read again

@@ -133,7 +133,7 @@ func toldOf(t *testing.T, c *Conn) uint32 {
 }
 
 // told is what the kernel tells the host of a guest of.
-func told(t *testing.T, place *restingPlace, guest uint64) (events uint32, known bool) {
+func told(t *testing.T, place *restingPlace, guest uint32) (events uint32, known bool) {
 	t.Helper()
 	place.mu.Lock()
 	defer place.mu.Unlock()
@@ -144,7 +144,7 @@ func told(t *testing.T, place *restingPlace, guest uint64) (events uint32, known
 	for line := range strings.Lines(string(info)) {
 		var fd int
 		var number uint64
-		if _, err := fmt.Sscanf(line, "tfd: %d events: %x data: %x", &fd, &events, &number); err == nil && number == guest {
+		if _, err := fmt.Sscanf(line, "tfd: %d events: %x data: %x", &fd, &events, &number); err == nil && number == uint64(guest) {
 			return events, true
 		}
 	}
@@ -365,8 +365,8 @@ func TestHostForgets(t *testing.T) {
 // What the host finds where it reads is for the reading goroutine to tell of, once.
 func TestHostReads(t *testing.T) {
 	serve := func(c *Conn) bool {
-		c.socket.idle.visited = time.Since(began) - time.Minute
-		return newHost(placeOf(c)).dealWith(guest{c, &c.socket})
+		c.socket.idle.visited = sinceBegan() - 60_000
+		return newHost(placeOf(c)).dealWith(c)
 	}
 	// guestConn is one that this test is the reader of.
 	guestConn := func(t *testing.T) (*Conn, net.Conn) {

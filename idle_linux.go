@@ -26,19 +26,19 @@ const converses = 50 * time.Millisecond
 // idleness notices that nothing comes. Its clock is the read deadline, which is there
 // already, as long as nobody has set it to end the connection.
 type idleness struct {
-	// The reader's own.
-	ticking  bool          // the deadline is set
-	busy     bool          // something has come since
-	restless bool          // there is no place to rest: the clock stands still
-	reported bool          // the resting place is told of what comes
-	brief    uint8         // how often the clock was set to restSoon
-	visited  time.Duration // when something came while it rested
-
 	mu    sync.Mutex
 	final bool // the deadline is to end the connection
 
+	// The reader's own.
+	ticking  bool   // the deadline is set
+	busy     bool   // something has come since
+	restless bool   // there is no place to rest: the clock stands still
+	reported bool   // the resting place is told of what comes
+	brief    uint8  // how often the clock was set to restSoon
+	visited  uint32 // when something came while it rested: sinceBegan
+
+	guest uint32 // the place's own
 	place *restingPlace
-	guest uint64 // the place's own
 }
 
 // init gives the connection its place.
@@ -101,8 +101,8 @@ func (i *idleness) patience() time.Duration {
 // visit notes that something has come while the connection rests, and reports whether
 // its host is to deal with that.
 func (i *idleness) visit() bool {
-	now := time.Since(began)
-	since := now - i.visited
+	now := sinceBegan()
+	since := time.Duration(now-i.visited) * time.Millisecond
 	i.visited = now
 	i.brief = 2
 	if since >= restAfter {

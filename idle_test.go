@@ -16,7 +16,7 @@ import (
 const (
 	maxIdleGoroutines = 2.1
 	maxIdleBytes      = 6800
-	maxConnBytes      = 704 // a size class, with the Decoder and the transport
+	maxConnBytes      = 512 // a size class, with the Decoder and the transport
 )
 
 func TestIdleConnectionCost(t *testing.T) {

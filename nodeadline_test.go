@@ -71,7 +71,7 @@ func TestNoKeepaliveWithoutPings(t *testing.T) {
 	peer.want(answer75)
 	c := <-accepted
 	c.mu.Lock()
-	started := c.keepalive != nil
+	started := c.extra().keepalive != nil
 	c.mu.Unlock()
 	if started {
 		t.Error("keepalive without pings")

@@ -36,8 +36,7 @@ type settings struct {
 	role            codec.Role
 	maxMessageSize  int64
 	fragments       bool
-	queueMessages   int
-	queueBytes      int
+	queue           room
 	receiveMessages int
 	receiveBytes    int
 	receiveShare    int // of a message, where all have the same
@@ -51,8 +50,8 @@ type settings struct {
 }
 
 func (s *settings) setDefaults() {
-	s.queueMessages = positive(s.queueMessages, DefaultQueueMessages)
-	s.queueBytes = positive(s.queueBytes, DefaultQueueBytes)
+	s.queue.messages = positive(s.queue.messages, DefaultQueueMessages)
+	s.queue.bytes = positive(s.queue.bytes, DefaultQueueBytes)
 	s.receiveMessages = positive(s.receiveMessages, DefaultReceiveMessages)
 	s.receiveBytes = positive(s.receiveBytes, DefaultReceiveBytes)
 	s.receiveShare = s.receiveBytes / s.receiveMessages

@@ -33,8 +33,10 @@ type batch struct {
 	close     bool // the last frame is a close frame
 	closeSize int  // its payload bytes
 
-	prepared       int // frames that are, each a piece
-	lane, laneSize int // frames that the budget of the control lane has counted, and their bytes
+	pinged         bool          // there is a ping, which the peer has to answer
+	pong           *codec.Buffer // the payload to answer the latest ping with; nil for none
+	prepared       int           // frames that are, each a piece
+	lane, laneSize int           // frames that the budget of the control lane has counted, and their bytes
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -73,6 +75,16 @@ func (b *batch) encode(w codec.Writer, f codec.Frame) {
 		return
 	}
 	b.pieces = append(b.pieces, outgoing{encoded: true, from: from, to: len(b.arena)})
+}
+
+// answerPing queues the answer to the latest ping.
+func (b *batch) answerPing(w codec.Writer) {
+	if b.pong == nil {
+		return
+	}
+	b.add(w, codec.Frame{Opcode: codec.OpPong, Final: true, Payload: b.pong.Bytes})
+	b.pong.Release()
+	b.pong = nil
 }
 
 // addClose queues a close frame, which is the last.
@@ -115,6 +127,9 @@ func (b *batch) recycle() {
 			buffer.Release()
 		}
 	}
+	if b.pong != nil {
+		b.pong.Release()
+	}
 	clear(b.pieces)
 	*b = batch{pieces: b.pieces[:0], arena: b.arena[:0]}
 	if cap(b.arena) <= maxPooledArena {
@@ -126,10 +141,13 @@ func (b *batch) recycle() {
 // who find no room, first come first served. It is guarded by the connection's
 // lock.
 type budget struct {
-	maxMessages, maxBytes int
-	messages, bytes       int
-	waiters               *list.List // of *waiter; made when first used
+	messages, bytes int
+	waiters         *list.List // of *waiter; made when first used
 }
+
+// A room is what a budget may be used up to. It is not the budget's own, as connections
+// with the same options share it.
+type room struct{ messages, bytes int }
 
 type waiter struct {
 	size    int
@@ -139,15 +157,15 @@ type waiter struct {
 
 // fits reports whether a message has room now. One message always has, however
 // large.
-func (q *budget) fits(size int) bool {
-	return !q.waited() && q.admits(size)
+func (q *budget) fits(r room, size int) bool {
+	return !q.waited() && q.admits(r, size)
 }
 
 // waited reports whether anybody waits for room.
 func (q *budget) waited() bool { return q.waiters != nil && q.waiters.Len() > 0 }
 
-func (q *budget) admits(size int) bool {
-	return q.messages == 0 || q.messages < q.maxMessages && size <= q.maxBytes-q.bytes
+func (q *budget) admits(r room, size int) bool {
+	return q.messages == 0 || q.messages < r.messages && size <= r.bytes-q.bytes
 }
 
 func (q *budget) take(size int) {
@@ -165,12 +183,12 @@ func (q *budget) wait(size int) *waiter {
 }
 
 // give returns the room of messages that are gone and hands it on.
-func (q *budget) give(messages, size int) {
+func (q *budget) give(r room, messages, size int) {
 	q.messages -= messages
 	q.bytes -= size
 	for q.waited() {
 		w := q.waiters.Front().Value.(*waiter)
-		if !q.admits(w.size) {
+		if !q.admits(r, w.size) {
 			return
 		}
 		q.waiters.Remove(w.place)
@@ -181,11 +199,15 @@ func (q *budget) give(messages, size int) {
 }
 
 // leave ends the wait of w. Room that it was granted meanwhile goes to the next.
-func (q *budget) leave(w *waiter) {
+func (q *budget) leave(r room, w *waiter) {
 	if w.place == nil {
-		q.give(1, w.size)
+		q.give(r, 1, w.size)
 		return
 	}
 	q.waiters.Remove(w.place)
-	q.give(0, 0)
+	q.give(r, 0, 0)
 }
+
+// fits and give are those of the budget of data.
+func (c *Conn) fits(size int) bool      { return c.budget.fits(c.queue, size) }
+func (c *Conn) give(messages, size int) { c.budget.give(c.queue, messages, size) }

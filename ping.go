@@ -14,6 +14,8 @@ import (
 // written. Answers to the peer's pings do not count: only the latest waits.
 const maxControlQueue = 16
 
+var controlRoom = room{maxControlQueue, maxControlQueue * codec.MaxControlPayload}
+
 // A pinging is what a connection keeps of pings and pongs that the application sends.
 type pinging struct {
 	lane  budget
@@ -22,11 +24,11 @@ type pinging struct {
 
 // controlLane makes the lane when it is first used.
 func (c *Conn) controlLane() *pinging {
-	if c.pinging == nil {
-		c.pinging = new(pinging)
-		c.pinging.lane.maxMessages, c.pinging.lane.maxBytes = maxControlQueue, maxControlQueue*codec.MaxControlPayload
+	x := c.ownExtra()
+	if x.pinging == nil {
+		x.pinging = new(pinging)
 	}
-	return c.pinging
+	return x.pinging
 }
 
 // A keepalive has the timers of PingInterval and PongTimeout.
@@ -109,7 +111,7 @@ func (c *Conn) control(ctx context.Context, call string, op codec.Opcode, payloa
 		return err
 	}
 	own := c.controlLane()
-	if !own.lane.fits(len(payload)) {
+	if !own.lane.fits(controlRoom, len(payload)) {
 		if err := c.awaitLane(ctx, op, len(payload)); err != nil {
 			return err
 		}
@@ -128,7 +130,8 @@ func (c *Conn) control(ctx context.Context, call string, op codec.Opcode, payloa
 
 // awaitLane waits for room in the lane, without the lock that it is called with.
 func (c *Conn) awaitLane(ctx context.Context, op codec.Opcode, size int) error {
-	w := c.pinging.lane.wait(size)
+	lane := &c.controlLane().lane
+	w := lane.wait(size)
 	closing := c.signals.wait(closing)
 	c.mu.Unlock()
 	var err error
@@ -143,7 +146,7 @@ func (c *Conn) awaitLane(ctx context.Context, op codec.Opcode, size int) error {
 		err = c.refuseControl(op)
 	}
 	if err != nil {
-		c.pinging.lane.leave(w)
+		lane.leave(controlRoom, w)
 	}
 	return err
 }
@@ -160,11 +163,18 @@ func (c *Conn) refuseControl(op codec.Opcode) error {
 
 // queueControl puts a control frame into the lane and sees to a writer.
 func (c *Conn) queueControl(op codec.Opcode, payload []byte) {
+	b := c.urgentBatch()
+	b.pinged = b.pinged || op == codec.OpPing
+	b.add(c.encoder(), codec.Frame{Opcode: op, Final: true, Payload: payload})
+	c.kick()
+}
+
+// urgentBatch makes the batch of control frames when it is first used.
+func (c *Conn) urgentBatch() *batch {
 	if c.urgent == nil {
 		c.urgent = batches.Get().(*batch)
 	}
-	c.urgent.add(c.encoder(), codec.Frame{Opcode: op, Final: true, Payload: payload})
-	c.kick()
+	return c.urgent
 }
 
 // gotPing has the ping answered: the latest, where the peer does not read as fast
@@ -174,10 +184,11 @@ func (c *Conn) gotPing(payload []byte) {
 		c.trace.PingReceived(payload)
 	}
 	c.mu.Lock()
-	if c.pong == nil {
-		c.pong = codec.NewBuffer(codec.MaxControlPayload)
+	b := c.urgentBatch()
+	if b.pong == nil {
+		b.pong = codec.NewBuffer(codec.MaxControlPayload)
 	}
-	c.pong.Bytes = append(c.pong.Bytes[:0], payload...)
+	b.pong.Bytes = append(b.pong.Bytes[:0], payload...)
 	c.kick()
 	c.mu.Unlock()
 	if c.trace != nil && c.trace.PongSent != nil {
@@ -192,10 +203,11 @@ func (c *Conn) gotPong(payload []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pinging == nil {
+	own := c.extra().pinging
+	if own == nil {
 		return
 	}
-	pings := c.pinging.pings
+	pings := own.pings
 	for i := len(pings) - 1; i >= 0; i-- {
 		if !bytes.Equal(pings[i].payload, payload) {
 			continue
@@ -205,7 +217,7 @@ func (c *Conn) gotPong(payload []byte) {
 			p.trip = now.Sub(p.sent)
 			close(p.done)
 		}
-		c.pinging.pings = slices.Delete(pings, 0, i+1)
+		own.pings = slices.Delete(pings, 0, i+1)
 		return
 	}
 }
@@ -213,25 +225,27 @@ func (c *Conn) gotPong(payload []byte) {
 func (c *Conn) forgetPing(p *ping) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pinging.pings = slices.DeleteFunc(c.pinging.pings, func(other *ping) bool { return other == p })
+	own := c.controlLane()
+	own.pings = slices.DeleteFunc(own.pings, func(other *ping) bool { return other == p })
 }
 
 // settlePings ends the waits for pongs that will not come.
 func (c *Conn) settlePings() {
-	if c.pinging == nil || len(c.pinging.pings) == 0 {
+	own := c.extra().pinging
+	if own == nil || len(own.pings) == 0 {
 		return
 	}
 	err := c.closedError()
-	for _, p := range c.pinging.pings {
+	for _, p := range own.pings {
 		p.err = err
 		close(p.done)
 	}
-	c.pinging.pings = nil
+	own.pings = nil
 }
 
 // startKeepalive sends the first ping after the interval.
 func (c *Conn) startKeepalive() {
-	c.keepalive = &keepalive{next: time.AfterFunc(c.pingInterval, c.sendKeepalive)}
+	c.ownExtra().keepalive = &keepalive{next: time.AfterFunc(c.pingInterval, c.sendKeepalive)}
 }
 
 // sendKeepalive pings, and once more after the interval.
@@ -241,7 +255,7 @@ func (c *Conn) sendKeepalive() {
 		c.mu.Unlock()
 		return
 	}
-	k := c.keepalive
+	k := c.extra().keepalive
 	if k.pong != nil && !time.Now().Before(k.due) && k.pong.Stop() {
 		// Both timers are due: what the last ping was for comes first.
 		check := k.check
@@ -250,7 +264,7 @@ func (c *Conn) sendKeepalive() {
 		c.sendKeepalive()
 		return
 	}
-	idle := c.urgent == nil // else something that is answered, or shows life, waits
+	idle := c.urgent == nil || !c.urgent.pinged // else one waits that will be answered
 	if idle {
 		c.queueControl(codec.OpPing, nil)
 	}
@@ -277,5 +291,5 @@ func (c *Conn) checkKeepalive(seen uint32) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.keepalive.pong = nil
+	c.extras.keepalive.pong = nil
 }

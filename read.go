@@ -694,7 +694,7 @@ func (c *Conn) publishLocked(again time.Duration) {
 	if ch := c.closed.Load(); ch != nil {
 		c.sendEvent(*ch)
 	}
-	if c.errors != nil {
-		close(c.errors)
+	if errs := c.extra().errors; errs != nil {
+		close(errs)
 	}
 }

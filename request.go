@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/chanws/websocket/negotiate"
@@ -14,21 +15,47 @@ import (
 func (c *Conn) Request() *http.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.request != nil || c.requestHead == "" {
-		return c.request
+	return c.requestLocked()
+}
+
+func (c *Conn) requestLocked() *http.Request {
+	if r := c.extra().request; r != nil || c.requestHead == "" {
+		return r
 	}
 	r := c.unpackRequest()
 	if c.transport != nil {
-		c.request = r // with all there is to know
+		c.ownExtra().request = r // with all there is to know
 	}
 	return r
+}
+
+// target is the URL of the connection. That which the peer has opened may be another than
+// the one that a handler has been given a part of.
+func (c *Conn) target() url.URL {
+	if u := c.extra().target; u != nil {
+		return *u
+	}
+	r := c.requestLocked()
+	if r == nil {
+		return url.URL{}
+	}
+	opened := *r
+	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
+		opened.URL = u
+	}
+	u := *new(negotiate.ServerOptions).URL(&opened)
+	u.Scheme = "ws"
+	if c.secure {
+		u.Scheme = "wss"
+	}
+	return u
 }
 
 // keepRequest keeps the request itself, where the handler holds on to it anyway.
 func (c *Conn) keepRequest(r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.request, c.requestHead = r, ""
+	c.ownExtra().request, c.requestHead = r, ""
 }
 
 // packRequest gives the head of a request in the bytes of HTTP/1.1.

@@ -23,14 +23,8 @@ type restingPlace struct {
 	mu     sync.Mutex
 	epoll  int
 	file   *os.File // the epoll, its host's to wait on and to close; nil while there are no guests
-	last   uint64   // no number is given twice: what comes late is for nobody
-	guests map[uint64]guest
-}
-
-// A guest is a connection, and the socket that it reads from.
-type guest struct {
-	conn   *Conn
-	socket *socketTransport
+	last   uint32   // a number is not given again soon: what comes late is for nobody
+	guests map[uint32]*Conn
 }
 
 // restingPlaces are as many as half of the processors that the program begins with: a
@@ -54,11 +48,20 @@ func (p *restingPlace) admit(t *socketTransport, c *Conn) bool {
 	op := syscall.EPOLL_CTL_MOD
 	if t.idle.guest == 0 {
 		op = syscall.EPOLL_CTL_ADD
-		p.last++
-		t.idle.guest = p.last
-		p.guests[p.last] = guest{c, t}
+		t.idle.guest = p.nextNumber()
+		p.guests[t.idle.guest] = c
 	}
 	return p.control(t, op, syscall.EPOLLIN|syscall.EPOLLRDHUP)
+}
+
+// nextNumber is not 0, which stands for none.
+func (p *restingPlace) nextNumber() uint32 {
+	for {
+		p.last++
+		if p.last != 0 && p.guests[p.last] == nil {
+			return p.last
+		}
+	}
 }
 
 // excuse ends that, for a guest that has a goroutine to read.
@@ -76,7 +79,7 @@ func (p *restingPlace) control(t *socketTransport, op int, events uint32) bool {
 	const edgeTriggered = 1 << 31 // EPOLLET, which is negative in package syscall
 	event := syscall.EpollEvent{
 		Events: events | edgeTriggered,
-		Fd:     int32(t.idle.guest), Pad: int32(t.idle.guest >> 32),
+		Fd:     int32(t.idle.guest),
 	}
 	var err error
 	if closed := t.raw.Control(func(fd uintptr) { err = syscall.EpollCtl(p.epoll, op, int(fd), &event) }); closed != nil {
@@ -135,7 +138,7 @@ func (p *restingPlace) open() bool {
 		file.Close()
 		return false
 	}
-	p.epoll, p.file, p.guests = fd, file, make(map[uint64]guest)
+	p.epoll, p.file, p.guests = fd, file, make(map[uint32]*Conn)
 	go newHost(p).work(file, raw)
 	return true
 }
@@ -146,15 +149,15 @@ func (p *restingPlace) look() {
 	guests := slices.Collect(maps.Values(p.guests))
 	p.mu.Unlock()
 	nothing := func(uintptr) {}
-	for _, g := range guests {
-		if g.socket.raw.Control(nothing) != nil {
-			go g.conn.wake()
+	for _, c := range guests {
+		if c.socket.raw.Control(nothing) != nil {
+			go c.wake()
 		}
 	}
 }
 
-// guest is the zero value for one that has left.
-func (p *restingPlace) guest(number uint64) guest {
+// guest is nil for one that has left.
+func (p *restingPlace) guest(number uint32) *Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.guests[number]

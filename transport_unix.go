@@ -19,7 +19,7 @@ type socketTransport struct {
 	// call allocates nothing.
 	consumer  consumer
 	readReady func(fd uintptr) bool
-	readErrno syscall.Errno
+	readErrno uint32
 	readEOF   bool
 
 	foresight foresight
@@ -57,7 +57,7 @@ func (t *socketTransport) readErr() error {
 	case t.readEOF:
 		return io.EOF
 	case t.readErrno != 0:
-		return t.readFailed(t.readErrno)
+		return t.readFailed(syscall.Errno(t.readErrno))
 	}
 	return nil
 }
@@ -93,7 +93,8 @@ func (t *socketTransport) readAll() func(fd uintptr) bool {
 				r.Idle()
 				return false
 			case err != syscall.EINTR:
-				t.readErrno, _ = err.(syscall.Errno)
+				errno, _ := err.(syscall.Errno)
+				t.readErrno = uint32(errno)
 				return true
 			}
 		}

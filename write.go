@@ -147,7 +147,7 @@ func (c *Conn) admitLocked(f *outFrame) error {
 		c.writing = true
 		return errWriteNow
 	}
-	if !c.budget.fits(len(f.Payload)) {
+	if !c.fits(len(f.Payload)) {
 		return ErrQueueFull
 	}
 	c.budget.take(len(f.Payload))
@@ -171,7 +171,7 @@ func (c *Conn) sendLate(ctx context.Context, f *outFrame) error {
 	if err := c.refuse(f); err != nil {
 		return err
 	}
-	if c.budget.fits(len(f.Payload)) {
+	if c.fits(len(f.Payload)) {
 		// The queue has been written since admit looked at it. To wait now would be for
 		// room that nobody is left to give.
 		c.budget.take(len(f.Payload))
@@ -193,7 +193,7 @@ func (c *Conn) sendLate(ctx context.Context, f *outFrame) error {
 		err = c.refuse(f)
 	}
 	if err != nil {
-		c.budget.leave(w)
+		c.budget.leave(c.queue, w)
 		return err
 	}
 	c.enqueue(f)
@@ -206,9 +206,9 @@ func (c *Conn) refuse(f *outFrame) error {
 	case c.closeQueued || c.broken || c.phase > StateOpen:
 		return c.closedError()
 	case c.writer != nil && !c.writer.Supports(f.Opcode):
-		return &UsageError{"Send", "the protocol version " + c.version + " has no such messages"}
+		return &UsageError{"Send", "the protocol version " + c.versionLocked() + " has no such messages"}
 	case f.part && c.writer != nil && !c.writer.Supports(codec.OpContinuation):
-		return &UsageError{"SendFragment", "the protocol version " + c.version + " has no fragments"}
+		return &UsageError{"SendFragment", "the protocol version " + c.versionLocked() + " has no fragments"}
 	case c.parting && !f.part:
 		return &UsageError{"Send", "a message sent in fragments is not complete (RFC 6455, section 5.4)"}
 	}
@@ -273,14 +273,14 @@ func (c *Conn) transformsAside(f *outFrame) bool {
 		return false
 	}
 	const often = 100 // ms
-	now, last := uint32(time.Since(began).Milliseconds()), c.transformed
+	now, last := sinceBegan(), c.transformed
 	c.transformed = now
 	return now-last >= often
 }
 
 // nothingQueued reports whether there is neither a writer nor work for one.
 func (c *Conn) nothingQueued() bool {
-	return !c.writing && c.data == nil && c.urgent == nil && c.pong == nil && c.carry == nil
+	return !c.writing && c.data == nil && c.urgent == nil && c.carry == nil
 }
 
 // kick starts the write loop if there is something to write and nobody to do it.
@@ -288,7 +288,7 @@ func (c *Conn) kick() {
 	if c.writing || c.broken || c.transport == nil {
 		return
 	}
-	if c.data != nil || c.urgent != nil || c.pong != nil || c.carry != nil {
+	if c.data != nil || c.urgent != nil || c.carry != nil {
 		c.writing = true
 		go c.writeLoop()
 	}
@@ -384,9 +384,8 @@ type work struct {
 func (c *Conn) takeWork() (work, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pong != nil {
-		c.queueControl(codec.OpPong, c.pong.Bytes)
-		c.dropPong()
+	if c.urgent != nil {
+		c.urgent.answerPing(c.encoder())
 	}
 	w := work{c.carry, c.urgent, c.data}
 	if c.broken || w == (work{}) {
@@ -398,20 +397,12 @@ func (c *Conn) takeWork() (work, bool) {
 	return w, true
 }
 
-// dropPong forgets the ping to answer.
-func (c *Conn) dropPong() {
-	if c.pong != nil {
-		c.pong.Release()
-		c.pong = nil
-	}
-}
-
 // leaveWriter ends being the writer.
 func (c *Conn) leaveWriter() {
 	c.writing = false
-	if c.stopped != nil {
-		close(c.stopped)
-		c.stopped = nil
+	if x := c.extra(); x.stopped != nil {
+		close(x.stopped)
+		x.stopped = nil
 	}
 }
 
@@ -582,13 +573,13 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 	if w.carry != nil {
 		c.written += uint64(w.carry.messages)
 		c.closeSent = c.closeSent || err == nil && w.carry.close
-		c.budget.give(w.carry.messages, w.carry.size)
+		c.give(w.carry.messages, w.carry.size)
 		w.carry.buffer.Release()
 	}
-	c.budget.give(messages, size)
+	c.give(messages, size)
 	if w.control != nil {
 		if w.control.lane > 0 {
-			c.pinging.lane.give(w.control.lane, w.control.laneSize)
+			c.extras.pinging.lane.give(controlRoom, w.control.lane, w.control.laneSize)
 		}
 		w.control.recycle()
 	}
@@ -597,7 +588,7 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 	}
 	c.settleFlushes()
 	mute := err == nil && c.closeSent && !c.writer.Supports(codec.OpClose)
-	left := err == nil && !mute && c.data == nil && c.urgent == nil && c.pong == nil && c.carry == nil
+	left := err == nil && !mute && c.data == nil && c.urgent == nil && c.carry == nil
 	if left {
 		c.leaveWriter()
 	}

@@ -104,7 +104,7 @@ var work = []scenario{
 		About: "echo of 1 KiB of JSON, 100 connections, permessage-deflate without context takeover"},
 	{Name: "deflate-takeover", Kind: kindEcho, Conns: 100, Size: 1 << 10, Depth: 1, Deflate: deflateTakeover,
 		About: "echo of 1 KiB of JSON, 100 connections, permessage-deflate with context takeover where the peer has it"},
-	{Name: "idle-deflate", Kind: kindIdle, Conns: 2000, Size: 1 << 10, Depth: 1, Deflate: deflateTakeover,
+	{Name: "idle-deflate", Kind: kindIdle, Conns: 10000, Size: 1 << 10, Depth: 1, Deflate: deflateTakeover,
 		About: "memory of idle connections, after one compressed echo of 1 KiB of JSON on each, with context takeover where the peer has it"},
 	{Name: "churn", Kind: kindChurn, Conns: 16, Size: 125, Depth: 1,
 		About: "connect, handshake, one echo of 125 B, closing handshake; 16 at a time"},

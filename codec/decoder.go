@@ -53,23 +53,20 @@ type DecoderOptions struct {
 // The fields are in the order that leaves the least between them: an idle connection
 // keeps its Decoder.
 type Decoder struct {
-	rules   rules
-	inFrame bool
-
+	rules     rules
+	inFrame   bool
 	inMessage bool
 	opcode    Opcode
 	reserved  Reserved
 	empty     uint8 // frames without payload
 	text      textCheck
 
-	limit      uint64 // on messages given whole
-	partsLimit uint64 // on messages given in parts
+	hint, space int32  // how large a buffer to read into, and what the last Space had
+	limit       uint64 // on messages; 0 where none is set
 
 	buf    *Buffer
 	start  int
 	offset int64 // of buf.Bytes[start] in the stream
-	space  int   // length of the last Space
-	hint   int   // how large a buffer to read into
 	trust  int   // a size of messages received, half as large after each smaller one
 
 	header   Header
@@ -77,7 +74,7 @@ type Decoder struct {
 	total    uint64 // payload bytes of the message, those of the frame at hand included
 	assembly *Buffer
 
-	err error
+	err *ProtocolError
 }
 
 // Buffers to read into start at minRead bytes and grow while they are filled, to
@@ -100,16 +97,32 @@ func NewDecoder(options DecoderOptions) *Decoder {
 // Init makes d a Decoder at the start of the stream, for those who hold one by
 // value.
 func (d *Decoder) Init(options DecoderOptions) {
-	*d = Decoder{rules: rules{options.Role, options.Reserved, options.Parts}, limit: DefaultMaxMessageSize, partsLimit: math.MaxInt64, hint: minRead}
-	if options.MaxMessageSize > 0 {
-		d.limit = min(uint64(options.MaxMessageSize), math.MaxInt-MaxHeaderSize)
-		d.partsLimit = uint64(options.MaxMessageSize)
+	*d = Decoder{
+		rules: rules{options.Role, options.Reserved, options.Parts},
+		limit: uint64(max(options.MaxMessageSize, 0)),
+		hint:  minRead,
 	}
+}
+
+// wholeLimit is the limit on messages given whole.
+func (d *Decoder) wholeLimit() uint64 {
+	if d.limit == 0 {
+		return DefaultMaxMessageSize
+	}
+	return min(d.limit, math.MaxInt-MaxHeaderSize)
+}
+
+// partsLimit is the limit on messages given in parts.
+func (d *Decoder) partsLimit() uint64 {
+	if d.limit == 0 {
+		return math.MaxInt64
+	}
+	return d.limit
 }
 
 // Space is described at [Reader].
 func (d *Decoder) Space(limit int) []byte {
-	size := d.hint
+	size := int(d.hint)
 	if limit > 0 {
 		size = min(size, limit)
 	}
@@ -125,14 +138,14 @@ func (d *Decoder) Space(limit int) []byte {
 	if limit > 0 {
 		space = space[:min(len(space), limit)]
 	}
-	d.space = len(space)
+	d.space = int32(min(len(space), math.MaxInt32))
 	return space
 }
 
 // makeRoom sees to a buffer with room for at least one byte, and for the whole
 // frame as far as as much has been received as justifies it.
 func (d *Decoder) makeRoom(size int) {
-	if d.buf != nil && d.Rest() == 0 && (cap(d.buf.Bytes) < size || cap(d.buf.Bytes) > 4*max(size, d.hint)) {
+	if d.buf != nil && d.Rest() == 0 && (cap(d.buf.Bytes) < size || cap(d.buf.Bytes) > 4*max(size, int(d.hint))) {
 		d.Idle()
 	}
 	if d.buf == nil {
@@ -152,7 +165,7 @@ func (d *Decoder) makeRoom(size int) {
 		d.start = 0
 		return
 	}
-	known := max(d.hint, d.trust)
+	known := max(int(d.hint), d.trust)
 	if want > known && len(d.buf.Bytes) < cap(d.buf.Bytes) {
 		return
 	}
@@ -165,8 +178,8 @@ func (d *Decoder) makeRoom(size int) {
 // Wrote is described at [Reader].
 func (d *Decoder) Wrote(n int) {
 	d.buf.Bytes = d.buf.Bytes[:len(d.buf.Bytes)+n]
-	if n < d.space {
-		d.hint = max(minRead, d.hint-(d.hint-min(n, d.hint))/8)
+	if n < int(d.space) {
+		d.hint = max(minRead, d.hint-(d.hint-int32(min(n, int(d.hint))))/8)
 	} else if d.hint < maxRead {
 		d.hint *= 2
 	}
@@ -228,7 +241,7 @@ func (d *Decoder) whole() (Opcode, *Buffer) {
 	b := d.buf.Bytes[d.start:]
 	at, length, ok := consumeShort(b, d.rules.role)
 	// A limit that was set holds for parts too; the defaults are above what is short.
-	if !ok || len(b) < at+length || 2*length >= cap(d.buf.Bytes) || uint64(length) > d.limit {
+	if !ok || len(b) < at+length || 2*length >= cap(d.buf.Bytes) || uint64(length) > d.wholeLimit() {
 		return 0, nil
 	}
 	message := NewBuffer(length)
@@ -277,9 +290,9 @@ func (d *Decoder) checkMessage(h Header) error {
 	if d.inMessage {
 		total = d.total
 	}
-	limit := d.limit
+	limit := d.wholeLimit()
 	if d.rules.parts && (d.inMessage && d.reserved == 0 || !d.inMessage && h.Reserved == 0) {
-		limit = d.partsLimit
+		limit = d.partsLimit()
 	}
 	if h.Length > limit || total > limit-h.Length {
 		return tooBig(h.Length, total, limit)
@@ -417,7 +430,7 @@ func (d *Decoder) take(n int) ([]byte, *Buffer) {
 		d.buf.Bytes = append(d.buf.Bytes, rest...)
 	}
 	if n <= maxHint {
-		d.hint = max(d.hint, n+MaxHeaderSize)
+		d.hint = max(d.hint, int32(n+MaxHeaderSize))
 	}
 	return payload, b
 }
@@ -476,12 +489,11 @@ func (d *Decoder) use(n int) {
 // fail makes the error the last thing that Next gives, unless more bytes are all
 // that is wanted. It happened at bytes after the start of the unused input.
 func (d *Decoder) fail(err error, at int) {
-	if err == ErrNeedMore {
+	e, ok := err.(*ProtocolError)
+	if !ok {
 		return
 	}
-	if e, ok := err.(*ProtocolError); ok {
-		e.Offset = d.offset + int64(at)
-	}
-	d.err = err
+	e.Offset = d.offset + int64(at)
+	d.err = e
 	d.inFrame, d.inMessage, d.assembly = false, false, nil
 }
