@@ -137,6 +137,7 @@ func (t *socketTransport) rest(c *Conn) bool {
 		return false
 	}
 	t.idle.reported = true
+	t.readReady = nil
 	return true
 }
 

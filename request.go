@@ -1,8 +1,10 @@
 package websocket
 
 import (
+	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/chanws/websocket/negotiate"
@@ -58,24 +60,58 @@ func (c *Conn) keepRequest(r *http.Request) {
 	c.ownExtra().request, c.requestHead = r, ""
 }
 
-// packRequest gives the head of a request in the bytes of HTTP/1.1.
+// usualFields are those that nearly all requests have, and packed ones have not: a byte
+// in front, with a bit for each, tells.
+var usualFields = [...]struct{ name, value string }{
+	{"Upgrade", "websocket"},
+	{"Connection", "Upgrade"},
+	{"Sec-Websocket-Version", "13"},
+}
+
+// packRequest gives the head of a request in the bytes of HTTP/1.1, behind the byte that
+// tells which of the usual fields are left out.
 func packRequest(r *http.Request) string {
-	size := len(r.Method) + len(r.RequestURI) + len(r.Host) + 32
-	for name, values := range r.Header {
-		for _, value := range values {
-			size += len(name) + len(value) + 4
+	var usual byte
+	left := make([]string, 0, len(usualFields))
+	for i, f := range usualFields {
+		if values := r.Header[f.name]; len(values) == 1 && values[0] == f.value {
+			usual |= 1 << i
+			left = append(left, f.name)
 		}
+	}
+	uri := r.RequestURI
+	if uri == "" && r.URL != nil { // a request that no server has read
+		uri = r.URL.RequestURI()
+	}
+	size := 1 + len(r.Method) + len(uri) + len(r.Host) + len("  HTTP/1.1\r\nHost: \r\n\r\n")
+	for name, value := range packedFields(r.Header, left) {
+		size += len(name) + len(value) + len(": \r\n")
 	}
 	var head strings.Builder
 	head.Grow(size)
-	writeStrings(&head, r.Method, " ", r.RequestURI, " HTTP/1.1\r\nHost: ", r.Host, "\r\n")
-	for name, values := range r.Header {
-		for _, value := range values {
-			writeStrings(&head, name, ": ", oneLine(value), "\r\n")
-		}
+	head.WriteByte(usual)
+	writeStrings(&head, r.Method, " ", uri, " HTTP/1.1\r\nHost: ", r.Host, "\r\n")
+	for name, value := range packedFields(r.Header, left) {
+		writeStrings(&head, name, ": ", oneLine(value), "\r\n")
 	}
 	head.WriteString("\r\n")
 	return head.String()
+}
+
+// packedFields goes through all but those that are left out.
+func packedFields(h http.Header, left []string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for name, values := range h {
+			if slices.Contains(left, name) {
+				continue
+			}
+			for _, value := range values {
+				if !yield(name, value) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func writeStrings(b *strings.Builder, all ...string) {
@@ -96,9 +132,27 @@ func oneLine(value string) string {
 
 var lineEnds = strings.NewReplacer("\r", " ", "\n", " ")
 
-// unpackRequest reads what packRequest wrote.
+// unpackHead makes the request of a head, packed or as it was received.
+func unpackHead(head string) (*http.Request, error) {
+	var usual byte
+	if head[0] < 1<<len(usualFields) { // which no method begins with
+		usual, head = head[0], head[1:]
+	}
+	r, err := negotiate.ParseRequest(head)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range usualFields {
+		if usual&(1<<i) != 0 {
+			r.Header[f.name] = []string{f.value}
+		}
+	}
+	return r, nil
+}
+
+// unpackRequest makes the request of what is kept of it.
 func (c *Conn) unpackRequest() *http.Request {
-	r, err := negotiate.ParseRequest(c.requestHead)
+	r, err := unpackHead(c.requestHead)
 	if err != nil {
 		return nil
 	}

@@ -15,8 +15,8 @@ type socketTransport struct {
 	connTransport
 	raw syscall.RawConn
 
-	// Argument and result of readReady, which the reader owns: made once, so that a
-	// call allocates nothing.
+	// Argument and result of readReady, which the reader owns: made once, until the
+	// connection rests, so that a call allocates nothing.
 	consumer  consumer
 	readReady func(fd uintptr) bool
 	readErrno uint32
@@ -41,13 +41,15 @@ func (t *socketTransport) init(c net.Conn) bool {
 		return false
 	}
 	t.connTransport, t.raw = connTransport{c}, raw
-	t.readReady = t.readAll()
 	t.idle.init()
 	return true
 }
 
 func (t *socketTransport) read(c consumer) error {
 	t.consumer, t.readErrno, t.readEOF = c, 0, false
+	if t.readReady == nil {
+		t.readReady = t.readAll()
+	}
 	return t.await()
 }
 
