@@ -186,6 +186,7 @@ func (c *Conn) abandon(cause error) {
 
 // abandonReceived gives up what the application has not received.
 func (c *Conn) abandonReceived() {
+	c.signals.raise(leaving)
 	c.signals.raise(abandoned)
 	c.publishLocked(0)
 }

@@ -102,7 +102,7 @@ type DialOptions struct {
 	QueueMessages, QueueBytes int
 	// ReceiveMessages and ReceiveBytes bound what is buffered in Messages for an
 	// application that is not receiving, beside one message that is on its way
-	// there. Default: 15 messages, 4 MiB.
+	// there. Default: 12 messages, 4 MiB.
 	ReceiveMessages, ReceiveBytes int
 	// PingInterval sends a ping as often, and ends the connection with 1006 and a
 	// *TimeoutError when nothing at all has come PongTimeout after one. Default:

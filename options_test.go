@@ -74,7 +74,7 @@ func TestDefaults(t *testing.T) {
 	s.pingInterval = time.Minute
 	s.setDefaults()
 	want := settings{
-		queue: room{256, 1 << 20}, receiveMessages: 15, receiveBytes: 4 << 20, receiveShare: 4 << 20 / 15,
+		queue: room{256, 1 << 20}, receiveMessages: 12, receiveBytes: 4 << 20, receiveShare: 4 << 20 / 12,
 		pingInterval: time.Minute, pongTimeout: time.Minute, closeTimeout: 30 * time.Second,
 	}
 	if s != want {

@@ -325,12 +325,14 @@ func (c *Conn) deliver(m Message) {
 
 // deliverWaiting is deliver where the application has to receive something first.
 func (c *Conn) deliverWaiting(m Message) {
-	c.waiting.Store(true)
-	defer func() {
-		// The time that nothing was read in is not the peer's.
-		c.activity.Add(1)
-		c.waiting.Store(false)
-	}()
+	if c.pingInterval > 0 {
+		c.waiting.Store(true)
+		defer func() {
+			// The time that nothing was read in is not the peer's.
+			c.activity.Add(1)
+			c.waiting.Store(false)
+		}()
+	}
 	if c.deliverLate(m) {
 		c.remember(len(m.Data))
 		return
@@ -343,18 +345,24 @@ func (c *Conn) deliverWaiting(m Message) {
 // given up, or left without receiving.
 func (c *Conn) deliverLate(m Message) bool {
 	c.mu.Lock()
-	abandoned, leaving := c.signals.wait(abandoned), c.signals.wait(leaving)
+	leaving := c.signals.wait(leaving)
 	c.mu.Unlock()
-	if !c.awaitInbox(len(m.Data), abandoned, leaving) {
-		return false
+	if !c.fitsInbox(len(m.Data)) {
+		c.awaitInbox(len(m.Data), leaving)
 	}
 	select {
 	case c.messages <- m:
 		return true
-	case <-abandoned:
-		return false
 	case <-leaving:
+		return c.deliverLast(m)
 	}
+}
+
+// deliverLast waits for an application that is leaving.
+func (c *Conn) deliverLast(m Message) bool {
+	c.mu.Lock()
+	abandoned := c.signals.wait(abandoned)
+	c.mu.Unlock()
 	grace := time.NewTimer(leaveGrace)
 	defer grace.Stop()
 	select {
@@ -404,23 +412,19 @@ func (c *Conn) remember(size int) {
 	c.sizes.next = (c.sizes.next + 1) % len(c.sizes.ring)
 }
 
-// awaitInbox waits until a message of the size fits. A channel does not tell when
-// something is taken from it, so this looks, less and less often: soon enough for
-// one who receives, seldom for one who does not.
-func (c *Conn) awaitInbox(size int, abandoned, leaving <-chan struct{}) bool {
+// awaitInbox waits until a message of the size fits, or the application leaves. A channel
+// does not tell when something is taken from it, so this looks, less and less often: soon
+// enough for one who receives, seldom for one who does not.
+func (c *Conn) awaitInbox(size int, leaving <-chan struct{}) {
 	for pause := 20 * time.Microsecond; !c.fitsInbox(size); pause = min(2*pause, 50*time.Millisecond) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-abandoned:
-			timer.Stop()
-			return false
 		case <-leaving:
 			timer.Stop()
-			return true
+			return
 		}
 	}
-	return true
 }
 
 // answerClose completes the closing handshake that the peer began, with the code and

@@ -6,7 +6,7 @@ type signal uint8
 const (
 	opened    signal = iota // the handshake is complete
 	closing                 // sends are refused
-	leaving                 // the application has called Close
+	leaving                 // the application has called Close, or given up what it has not received
 	abandoned               // the application has given up what it has not received
 	ended                   // the transport is closed
 	returned                // the application has dealt with all that it has received
