@@ -40,7 +40,7 @@ func Example() {
 	c.Close(ctx, websocket.StatusNormalClosure, "")
 	// Output:
 	// true
-	// permessage-deflate; client_max_window_bits=12
+	// permessage-deflate; client_max_window_bits=11
 }
 
 // A server with very many idle connections can do without history.

@@ -9,7 +9,7 @@ const Name = "permessage-deflate"
 // connections of either role. Make one with [New].
 type Extension struct {
 	options   Options
-	level     int
+	level     int // 0: the default
 	threshold int
 }
 
@@ -18,17 +18,14 @@ var _ negotiate.Extension = (*Extension)(nil)
 // New returns the extension. Nil options are valid. Later changes to opts have
 // no effect. It panics if a level or a number of window bits is out of range.
 func New(opts *Options) *Extension {
-	e := &Extension{level: DefaultLevel, threshold: DefaultThreshold}
+	e := &Extension{threshold: DefaultThreshold}
 	if opts == nil {
 		return e
 	}
 	if err := opts.check(); err != nil {
 		panic(err)
 	}
-	e.options = *opts
-	if opts.Level != 0 {
-		e.level = opts.Level
-	}
+	e.options, e.level = *opts, opts.Level
 	if opts.Threshold != 0 {
 		e.threshold = opts.Threshold
 	}

@@ -13,7 +13,7 @@ type prepareKey struct {
 // PreparedKey is described at [negotiate.Preparer].
 func (s *session) PreparedKey() any {
 	if s.alike == nil {
-		key := prepareKey{level: s.out.level, threshold: s.extension.threshold, window: s.out.window}
+		key := prepareKey{level: s.alone().levelFor(0), threshold: s.extension.threshold, window: s.out.window}
 		if s.extension.options.Compress != nil {
 			key.compress = s.extension
 		}
@@ -30,7 +30,7 @@ func (s *session) Prepare(dst []byte, m negotiate.Message) (out []byte, bits neg
 	if !s.extension.wants(m) {
 		return dst, 0, false, nil
 	}
-	alone := deflater{level: s.out.level, window: s.out.window}
+	alone := s.alone()
 	out, err = alone.deflate(dst, m.Data)
 	if err != nil || !alone.pays(len(out)-len(dst), len(m.Data)) {
 		return dst, 0, false, err
@@ -38,7 +38,10 @@ func (s *session) Prepare(dst []byte, m negotiate.Message) (out []byte, bits neg
 	return out, negotiate.RSV1, true, nil
 }
 
+// alone compresses without history.
+func (s *session) alone() *deflater { return &deflater{level: s.out.level, window: s.out.window} }
+
 // SentPrepared adds m to the history. The peer's window slides over every compressed
 // message, and distances are counted back from its end: a history without m would have
 // later messages refer to the wrong bytes.
-func (s *session) SentPrepared(m negotiate.Message) { s.out.history.add(m.Data) }
+func (s *session) SentPrepared(m negotiate.Message) { s.out.remember(m.Data) }

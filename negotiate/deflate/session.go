@@ -22,7 +22,7 @@ func (e *Extension) session(own, peer direction) *session {
 	s.out.level = e.level
 	s.out.window = 1 << orElse(own.bits, MaxWindowBits)
 	if own.takeover && e.level != HuffmanOnly {
-		s.out.history.max = min(s.out.window, outgoingHistory)
+		s.out.history.max = min(s.out.window, shortHistory)
 	}
 	if peer.takeover {
 		s.in.history.max = incomingWindow(orElse(peer.bits, MaxWindowBits))
@@ -49,7 +49,7 @@ func (s *session) Outgoing(dst []byte, m negotiate.Message) (out []byte, bits ne
 		// history either.
 		return dst, 0, false, err
 	}
-	s.out.history.add(m.Data)
+	s.out.remember(m.Data)
 	return out, negotiate.RSV1, true, nil
 }
 

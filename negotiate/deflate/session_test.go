@@ -3,6 +3,7 @@ package deflate
 import (
 	"bytes"
 	"encoding/hex"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -301,5 +302,45 @@ func TestSessionsAreDistinct(t *testing.T) {
 	}
 	if len(seen) != 3 || e.Name() != "permessage-deflate" || e.Reserved() != negotiate.RSV1 {
 		t.Error(len(seen), e.Name(), e.Reserved())
+	}
+}
+
+// TestDefaultLevel has the default be one level for short messages that have a history,
+// and another for all else.
+func TestDefaultLevel(t *testing.T) {
+	for _, c := range []struct {
+		size     int
+		takeover bool
+		level    int
+	}{
+		{1000, true, shortLevel}, {shortHistory, true, shortLevel}, {shortHistory + 1, true, DefaultLevel},
+		{1000, false, DefaultLevel}, {16 << 10, true, DefaultLevel},
+	} {
+		wire := func(level int) (wire [][]byte) {
+			p, _ := agree(t, nil, &Options{Level: level, ServerNoContextTakeover: !c.takeover})
+			for _, data := range records(4, c.size) {
+				wire = append(wire, echo(t, p.server, p.client, data))
+			}
+			return wire
+		}
+		other := shortLevel + DefaultLevel - c.level
+		if got := wire(0); !reflect.DeepEqual(got, wire(c.level)) || reflect.DeepEqual(got, wire(other)) {
+			t.Errorf("%d bytes, takeover %v: not level %d", c.size, c.takeover, c.level)
+		}
+	}
+}
+
+// TestHistoryIsAsLongAsTheLast has the history hold the last message, within bounds.
+func TestHistoryIsAsLongAsTheLast(t *testing.T) {
+	p, _ := agree(t, nil, nil)
+	for _, c := range []struct{ size, history int }{
+		{1000, 1000}, {1000, shortHistory}, {3000, 3000}, {longHistory, longHistory}, {16 << 10, longHistory}, {200, shortHistory},
+	} {
+		data := records(1, c.size)[0]
+		echo(t, p.server, p.client, data)
+		h := p.server.out.history.bytes
+		if len(h) != c.history || !bytes.HasSuffix(h, data[len(data)-min(len(data), c.history):]) {
+			t.Errorf("after %d bytes the history has %d", c.size, len(h))
+		}
 	}
 }

@@ -102,7 +102,7 @@ func TestWindowAcrossMessages(t *testing.T) {
 		window := 1 << bits
 		p, _ := agree(t, nil, &Options{ServerMaxWindowBits: bits, Threshold: -1})
 		peer := &strict{window: window}
-		first := hexes(1, min(window, outgoingHistory))
+		first := hexes(1, min(window, longHistory))
 		again := append(hexes(3, window/4), first...)[:window/2]
 		small := append(hexes(5, 50), first[len(first)/2:]...)[:min(110, window/2)]
 		for _, data := range [][]byte{first, again, small} {
