@@ -59,18 +59,21 @@ func wantServed(t *testing.T, c *Conn, far net.Conn, s string) {
 	}
 }
 
+// seldom is how long those pause whom the host serves.
+const seldom = frequents + 2*converses
+
 // A message now and then, a ping, and parts of messages are dealt with by the host: no
 // goroutine is started for them, though one that was would stay for restSoon.
 func TestHostServes(t *testing.T) {
 	c, far := restingConn(t, AcceptOptions{})
 	for range 3 {
-		time.Sleep(2 * converses)
+		time.Sleep(seldom)
 		wantServed(t, c, far, "hi")
 		wantNoReadLoop(t, c)
 	}
-	time.Sleep(2 * converses)
+	time.Sleep(seldom)
 	say(t, far, hi[:3])
-	time.Sleep(2 * converses)
+	time.Sleep(seldom)
 	wantNoReadLoop(t, c)
 	say(t, far, hi[3:]+"\x8a\x81\x00\x00\x00\x00o\x89\x81\x00\x00\x00\x00p"+hi)
 	for range 2 {
@@ -120,6 +123,32 @@ func TestHostLeavesConversations(t *testing.T) {
 		t.Errorf("the host is told of %#x", told)
 	}
 	wantServed(t, c, far, "after a rest")
+}
+
+// Who gets messages often, if not shortly one after the other, gets a goroutine too.
+func TestHostLeavesTheFrequent(t *testing.T) {
+	for name, test := range map[string]struct {
+		gaps []time.Duration
+		want []bool // the host is to deal with it
+	}{
+		"seldom":     {[]time.Duration{time.Hour, restAfter, frequents, frequents, frequents, frequents}, []bool{true, true, true, true, true, true}},
+		"at once":    {[]time.Duration{time.Hour, converses - 10*time.Millisecond}, []bool{true, false}},
+		"frequently": {[]time.Duration{time.Hour, 100 * time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond}, []bool{true, true, true, false}},
+		"with a pause": {
+			[]time.Duration{time.Hour, 100 * time.Millisecond, 100 * time.Millisecond, frequents, 100 * time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond},
+			[]bool{true, true, true, true, true, true, false},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var i idleness
+			for k, gap := range test.gaps {
+				i.visited = sinceBegan() - uint32(gap.Milliseconds())
+				if got := i.visit(); got != test.want[k] {
+					t.Errorf("event %d, after %v: %v", k, gap, got)
+				}
+			}
+		})
+	}
 }
 
 // toldOf is what the host of c is told of.
@@ -199,7 +228,7 @@ func TestHostWaitsForNoExtension(t *testing.T) {
 	defer close(e.hold)
 	wantRest(t, c)
 	say(t, far, hi)
-	time.Sleep(2 * converses)
+	time.Sleep(seldom)
 	other, end := neighbour(t, c)
 	wantServed(t, other, end, "others")
 }
@@ -223,7 +252,7 @@ func TestHostWaitsForNobody(t *testing.T) {
 			c, far := restingConn(t, test.opts)
 			other, end := neighbour(t, c)
 			go io.WriteString(far, test.send)
-			time.Sleep(2 * converses)
+			time.Sleep(seldom)
 			wantServed(t, other, end, "others")
 			if name == "application that is told of pings" {
 				close(hold)

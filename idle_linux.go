@@ -23,6 +23,14 @@ const restSoon = 10 * time.Millisecond
 // get a goroutine: to wait is cheaper with one for whoever waits shortly.
 const converses = 50 * time.Millisecond
 
+// frequents is how soon that has to be where it goes on so: the last of as many events as
+// frequentVisits gets a goroutine too. 10,000 connections that get a message each 170 ms
+// take 0.9 of the processor time then.
+const (
+	frequents      = 250 * time.Millisecond
+	frequentVisits = 4
+)
+
 // idleness notices that nothing comes. Its clock is the read deadline, which is there
 // already, as long as nobody has set it to end the connection.
 type idleness struct {
@@ -35,6 +43,7 @@ type idleness struct {
 	restless bool   // there is no place to rest: the clock stands still
 	reported bool   // the resting place is told of what comes
 	brief    uint8  // how often the clock was set to restSoon
+	visits   uint8  // while it rested, each soon after the one before
 	visited  uint32 // when something came while it rested: sinceBegan
 
 	guest uint32 // the place's own
@@ -108,7 +117,11 @@ func (i *idleness) visit() bool {
 	if since >= restAfter {
 		i.brief = 0
 	}
-	return since >= converses
+	if since >= frequents {
+		i.visits = 0
+	}
+	i.visits++
+	return since >= converses && i.visits < frequentVisits
 }
 
 func (t *socketTransport) isFinal() bool {
