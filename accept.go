@@ -349,7 +349,7 @@ func (a *accepting) complete(ctx context.Context, rest []byte) (*handshake, erro
 
 // respond sends the response, and leaves the connection without deadlines.
 func (a *accepting) respond() (transport, error) {
-	t := newTransport(a.network, &a.conn.socket)
+	t := newTransport(a.network, a.conn)
 	if err := a.send(t); err != nil {
 		a.agreed.Pipeline.Close()
 		a.network.Close()

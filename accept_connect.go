@@ -27,7 +27,8 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 		return nil, &HandshakeError{Reason: "the response could not be sent", Err: err}
 	}
 	c := newConn(opts.settings())
-	c.ownExtra().request, c.secure = r, opts.secure(r)
+	u := openedURL(targetOf(r), r.Host, opts.secure(r))
+	c.makeExtra().request, c.makeExtra().target = r, &u
 	// What has come until the end of the request is still delivered.
 	t.stop = context.AfterFunc(r.Context(), func() {
 		if !t.timedOut() { // which the write tells

@@ -70,7 +70,7 @@ func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *htt
 		return nil, request, refuseConn(ctx, c, err)
 	}
 	conn := opts.newConn(agreed)
-	conn.requestHead, conn.secure = head, opts.secure(request)
+	conn.requestHead, conn.secure = packRequest(request), opts.secure(request)
 	a := accepting{conn, c, agreed, opts.handshakeTimeout()}
 	if err := a.begin(rest); err != nil {
 		return nil, request, err
@@ -131,7 +131,7 @@ func readRequest(c net.Conn, head string) (*http.Request, error) {
 	if err != nil {
 		return nil, &negotiate.Error{Status: http.StatusBadRequest, Section: "RFC 9112, section 3", Reason: "malformed request", Err: err}
 	}
-	request.RemoteAddr = c.RemoteAddr().String()
+	request.RemoteAddr = addressOf(c.RemoteAddr())
 	request.TLS = stateOfTLS(c)
 	return request, nil
 }

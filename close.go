@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -295,7 +296,7 @@ func (c *Conn) dropUnsent() {
 
 // addFlush waits for what is queued so far.
 func (c *Conn) addFlush() *flush {
-	x := c.ownExtra()
+	x := c.makeExtra()
 	f := &flush{target: c.queued, done: make(chan struct{}), next: x.flushes}
 	x.flushes = f
 	c.settleFlushes()
@@ -395,7 +396,7 @@ func (c *Conn) stopWriter() {
 		return
 	}
 	stopped := make(chan struct{})
-	c.ownExtra().stopped = stopped
+	c.makeExtra().stopped = stopped
 	err := c.transport.setWriteDeadline(past)
 	c.mu.Unlock()
 	if err != nil {
@@ -451,7 +452,7 @@ func (c *Conn) tell(err error) {
 }
 
 func (c *Conn) logEnd(e CloseEvent) {
-	if c.logger != nil {
+	if c.logger != nil && c.logger.Enabled(context.Background(), slog.LevelDebug) {
 		c.logger.Debug("websocket closed", "code", int(e.Code), "reason", e.Reason, "clean", e.Clean, "url", c.loggedURL())
 	}
 }

@@ -155,7 +155,7 @@ func (c *Conn) start(h *handshake) {
 // startConnecting begins the life of a connection whose handshake is to be done.
 func (c *Conn) startConnecting(connect connector) {
 	ctx, cancel := context.WithCancel(context.Background())
-	c.ownExtra().cancelConnect = cancel
+	c.makeExtra().cancelConnect = cancel
 	c.follow()
 	go func() {
 		defer cancel()
@@ -170,7 +170,7 @@ func (c *Conn) follow() {
 	}
 	stop := context.AfterFunc(c.context, c.contextEnded)
 	c.mu.Lock()
-	c.ownExtra().stopContext = stop
+	c.makeExtra().stopContext = stop
 	c.mu.Unlock()
 }
 
@@ -179,7 +179,7 @@ func (c *Conn) open(h *handshake) {
 	c.transport, c.reader, c.writer, c.pipeline = h.transport, h.reader, h.writer, h.pipeline
 	c.agreed(h.version, h.subprotocol)
 	if h.target != nil {
-		x := c.ownExtra()
+		x := c.makeExtra()
 		x.target, x.response, x.upgraded = h.target, h.response, h.upgraded
 	}
 	feed(c.reader, h.rest)
@@ -298,10 +298,10 @@ func (c *Conn) versionLocked() string {
 // agreed notes what the handshake has agreed on.
 func (c *Conn) agreed(version, subprotocol string) {
 	if version != negotiate.Hybi13 {
-		c.ownExtra().version = version
+		c.makeExtra().version = version
 	}
 	if subprotocol != "" {
-		c.ownExtra().subprotocol = subprotocol
+		c.makeExtra().subprotocol = subprotocol
 	}
 }
 
@@ -373,7 +373,7 @@ func (c *Conn) currentTransport() transport {
 
 // errorChannel makes the channel of Errors when it is first asked for.
 func (c *Conn) errorChannel() chan error {
-	x := c.ownExtra()
+	x := c.makeExtra()
 	if x.errors == nil {
 		x.errors = make(chan error, 4)
 		if c.end != nil && c.end.untold != nil {

@@ -181,7 +181,7 @@ func Open(url string, opts *DialOptions) *Conn {
 	d, err := newDialing(url, opts)
 	c := newConn(d.opts.settings())
 	if err == nil {
-		c.ownExtra().target = d.target.URL
+		c.makeExtra().target = d.target.URL
 	}
 	c.startConnecting(func(ctx context.Context) (*handshake, error) {
 		if err != nil {
@@ -328,7 +328,7 @@ func (d *dialing) attempt(ctx context.Context, c *Conn) (*handshake, error) {
 		return nil, err
 	}
 	return &handshake{
-		transport:   newTransport(conn, &c.socket),
+		transport:   newTransport(conn, c),
 		reader:      c.readerFor(negotiate.Hybi13, d.request.Pipeline),
 		writer:      clientEncoder,
 		pipeline:    d.request.Pipeline,

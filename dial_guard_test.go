@@ -61,7 +61,7 @@ func TestAskedAfterTheEnd(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	c := newConn((&AcceptOptions{}).settings())
-	c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor("", nil), writer: serverEncoder})
+	c.start(&handshake{transport: newTransport(near, c), reader: c.readerFor("", nil), writer: serverEncoder})
 	ended := c.whenEnded()
 	c.report(errors.New("one before the end"))
 	c.Abort()

@@ -38,7 +38,7 @@ func TestPartsDoNotPassExtensions(t *testing.T) {
 			go io.Copy(io.Discard, far)
 			c := newConn((&DialOptions{Fragments: test.fragments}).settings())
 			pipeline := negotiate.NewPipeline(negotiate.Offer{Name: "shout"}, 0, shout{})
-			c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor(negotiate.Hybi13, pipeline), writer: clientEncoder, pipeline: pipeline})
+			c.start(&handshake{transport: newTransport(near, c), reader: c.readerFor(negotiate.Hybi13, pipeline), writer: clientEncoder, pipeline: pipeline})
 			go io.WriteString(far, "\x01\x01a\x80\x01b")
 			for _, want := range test.want {
 				if m := <-c.Messages(); m.String() != want {

@@ -39,8 +39,8 @@ func (s *state) extra() *extra {
 	return s.extras
 }
 
-// ownExtra is made when first used.
-func (s *state) ownExtra() *extra {
+// makeExtra is made when first used.
+func (s *state) makeExtra() *extra {
 	if s.extras == nil {
 		s.extras = new(extra)
 	}

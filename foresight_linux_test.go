@@ -36,7 +36,7 @@ func (e *eater) consume() bool {
 func foreseeing(t *testing.T) (transport, *net.TCPConn) {
 	t.Helper()
 	near, far := roomyPair(t)
-	tr := newTransport(near, new(socketTransport))
+	tr := newTransport(near, new(Conn))
 	t.Cleanup(func() { tr.close() })
 	for range foresightAfter {
 		say(t, far, "once")
@@ -169,7 +169,7 @@ func TestBytesLeft(t *testing.T) {
 func TestConsumeLeavesWhatMayWait(t *testing.T) {
 	near, far := roomyPair(t)
 	c := newConn((&AcceptOptions{ReceiveMessages: 2}).settings())
-	c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
+	c.start(&handshake{transport: newTransport(near, c), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
 	defer c.Abort()
 	want := func(text string) {
 		t.Helper()

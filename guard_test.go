@@ -223,8 +223,8 @@ func roomyPair(t *testing.T) (near, far net.Conn) {
 func TestBytesCopied(t *testing.T) {
 	const size, received, sent = 64 << 10, 20 << 10, codec.MaxHeaderSize
 	near, far := roomyPair(t)
-	watched := &watchedTransport{transport: newTransport(near, new(socketTransport))}
 	c := newConn((&AcceptOptions{}).settings())
+	watched := &watchedTransport{transport: newTransport(near, c)}
 	c.start(&handshake{transport: watched, reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
 	defer func() {
 		c.Abort()

@@ -188,7 +188,7 @@ func TestHostIsToldOfTheEnd(t *testing.T) {
 	say(t, far, hi)
 	far.(*net.TCPConn).CloseWrite()
 	awaitState(t, c.transport, stateCloseWait)
-	place.admit(&c.socket, c)
+	place.admit(c)
 	receiveSoon(t, c)
 	wantEvent(t, c, StatusAbnormalClosure)
 }
@@ -324,7 +324,7 @@ func TestHostReadsOn(t *testing.T) {
 			placeOf(c).excuse(&c.socket)
 			test.send(t, far)
 			time.Sleep(converses) // by then both are there
-			placeOf(c).admit(&c.socket, c)
+			placeOf(c).admit(c)
 			for _, want := range []string{"one", "two"} {
 				if m := receiveSoon(t, c); m.String() != want {
 					t.Errorf("received %q, want %q", m, want)

@@ -145,7 +145,7 @@ func (t *socketTransport) rest(c *Conn) bool {
 		return false
 	case t.idle.reported:
 		return true // its host has been there
-	case inBubble() || !t.idle.place.admit(t, c):
+	case inBubble() || !t.idle.place.admit(c):
 		t.idle.restless = true
 		return false
 	}

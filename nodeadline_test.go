@@ -36,7 +36,7 @@ func TestConnectionWithoutDeadlines(t *testing.T) {
 			defer far.Close()
 			go io.Copy(io.Discard, far)
 			c := newConn((&DialOptions{}).settings())
-			c.start(&handshake{transport: newTransport(noDeadlineConn{near}, new(socketTransport)), reader: c.readerFor("", nil), writer: clientEncoder})
+			c.start(&handshake{transport: newTransport(noDeadlineConn{near}, c), reader: c.readerFor("", nil), writer: clientEncoder})
 			end(c)
 			if e := <-c.Closed(); e.Code != StatusAbnormalClosure {
 				t.Errorf("closed with %+v", e)

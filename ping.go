@@ -24,7 +24,7 @@ type pinging struct {
 
 // controlLane makes the lane when it is first used.
 func (c *Conn) controlLane() *pinging {
-	x := c.ownExtra()
+	x := c.makeExtra()
 	if x.pinging == nil {
 		x.pinging = new(pinging)
 	}
@@ -245,7 +245,7 @@ func (c *Conn) settlePings() {
 
 // startKeepalive sends the first ping after the interval.
 func (c *Conn) startKeepalive() {
-	c.ownExtra().keepalive = &keepalive{next: time.AfterFunc(c.pingInterval, c.sendKeepalive)}
+	c.makeExtra().keepalive = &keepalive{next: time.AfterFunc(c.pingInterval, c.sendKeepalive)}
 }
 
 // sendKeepalive pings, and once more after the interval.

@@ -20,7 +20,7 @@ func queueing(t *testing.T, pipeline *negotiate.Pipeline) (c *Conn, far net.Conn
 	near, far := net.Pipe()
 	c = newConn((&AcceptOptions{}).settings())
 	c.start(&handshake{
-		transport: newTransport(near, new(socketTransport)),
+		transport: newTransport(near, c),
 		reader:    c.readerFor(negotiate.Hybi13, pipeline), writer: serverEncoder, pipeline: pipeline,
 	})
 	t.Cleanup(func() {

@@ -1,10 +1,9 @@
 package websocket
 
 import (
-	"iter"
+	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/chanws/websocket/negotiate"
@@ -26,38 +25,53 @@ func (c *Conn) requestLocked() *http.Request {
 	}
 	r := c.unpackRequest()
 	if c.transport != nil {
-		c.ownExtra().request = r // with all there is to know
+		c.makeExtra().request = r // with all there is to know
 	}
 	return r
-}
-
-// target is the URL of the connection. That which the peer has opened may be another than
-// the one that a handler has been given a part of.
-func (c *Conn) target() url.URL {
-	if u := c.extra().target; u != nil {
-		return *u
-	}
-	r := c.requestLocked()
-	if r == nil {
-		return url.URL{}
-	}
-	opened := *r
-	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
-		opened.URL = u
-	}
-	u := *new(negotiate.ServerOptions).URL(&opened)
-	u.Scheme = "ws"
-	if c.secure {
-		u.Scheme = "wss"
-	}
-	return u
 }
 
 // keepRequest keeps the request itself, where the handler holds on to it anyway.
 func (c *Conn) keepRequest(r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ownExtra().request, c.requestHead = r, ""
+	u := c.target()
+	x := c.makeExtra()
+	x.request, x.target, c.requestHead = r, &u, ""
+}
+
+// target is the URL of the connection. A request is not looked at for it, once somebody
+// has that: who has may change it, and it is not to be made for this.
+func (c *Conn) target() url.URL {
+	if u := c.extra().target; u != nil {
+		return *u
+	}
+	if c.requestHead == "" {
+		return url.URL{}
+	}
+	uri, host := unpackTarget(c.requestHead)
+	return openedURL(uri, host, c.secure)
+}
+
+// openedURL is the URL that the peer has opened.
+func openedURL(uri, host string, secure bool) url.URL {
+	r := http.Request{Host: host}
+	if u, err := url.ParseRequestURI(uri); err == nil {
+		r.URL = u
+	}
+	opened := *new(negotiate.ServerOptions).URL(&r)
+	if secure {
+		opened.Scheme = "wss"
+	}
+	return opened
+}
+
+// targetOf is what the peer has asked for, which may be more than what a handler is given
+// to see. Some servers have no path there, and what is made by hand has nothing.
+func targetOf(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") || strings.Contains(r.RequestURI, "://") || r.URL == nil {
+		return r.RequestURI
+	}
+	return r.URL.RequestURI()
 }
 
 // usualFields are those that nearly all requests have, and packed ones have not: a byte
@@ -68,50 +82,50 @@ var usualFields = [...]struct{ name, value string }{
 	{"Sec-Websocket-Version", "13"},
 }
 
+// usualField gives the bit of a field, 0 where it is not a usual one.
+func usualField(name string, values []string) byte {
+	for i, f := range usualFields {
+		if name == f.name && len(values) == 1 && values[0] == f.value {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+const (
+	packedVersion = " HTTP/1.1\r\n"
+	packedHost    = "Host: "
+)
+
 // packRequest gives the head of a request in the bytes of HTTP/1.1, behind the byte that
 // tells which of the usual fields are left out.
 func packRequest(r *http.Request) string {
+	uri := targetOf(r)
 	var usual byte
-	left := make([]string, 0, len(usualFields))
-	for i, f := range usualFields {
-		if values := r.Header[f.name]; len(values) == 1 && values[0] == f.value {
-			usual |= 1 << i
-			left = append(left, f.name)
+	size := 1 + len(r.Method) + 1 + len(uri) + len(packedVersion) + len(packedHost) + len(r.Host) + 2 + 2
+	for name, values := range r.Header {
+		if bit := usualField(name, values); bit != 0 {
+			usual |= bit
+			continue
 		}
-	}
-	uri := r.RequestURI
-	if uri == "" && r.URL != nil { // a request that no server has read
-		uri = r.URL.RequestURI()
-	}
-	size := 1 + len(r.Method) + len(uri) + len(r.Host) + len("  HTTP/1.1\r\nHost: \r\n\r\n")
-	for name, value := range packedFields(r.Header, left) {
-		size += len(name) + len(value) + len(": \r\n")
+		for _, value := range values {
+			size += len(name) + 2 + len(value) + 2
+		}
 	}
 	var head strings.Builder
 	head.Grow(size)
 	head.WriteByte(usual)
-	writeStrings(&head, r.Method, " ", uri, " HTTP/1.1\r\nHost: ", r.Host, "\r\n")
-	for name, value := range packedFields(r.Header, left) {
-		writeStrings(&head, name, ": ", oneLine(value), "\r\n")
+	writeStrings(&head, r.Method, " ", oneLine(uri), packedVersion, packedHost, oneLine(r.Host), "\r\n")
+	for name, values := range r.Header {
+		if usualField(name, values) != 0 {
+			continue
+		}
+		for _, value := range values {
+			writeStrings(&head, name, ": ", oneLine(value), "\r\n")
+		}
 	}
 	head.WriteString("\r\n")
 	return head.String()
-}
-
-// packedFields goes through all but those that are left out.
-func packedFields(h http.Header, left []string) iter.Seq2[string, string] {
-	return func(yield func(name, value string) bool) {
-		for name, values := range h {
-			if slices.Contains(left, name) {
-				continue
-			}
-			for _, value := range values {
-				if !yield(name, value) {
-					return
-				}
-			}
-		}
-	}
 }
 
 func writeStrings(b *strings.Builder, all ...string) {
@@ -132,22 +146,34 @@ func oneLine(value string) string {
 
 var lineEnds = strings.NewReplacer("\r", " ", "\n", " ")
 
-// unpackHead makes the request of a head, packed or as it was received.
-func unpackHead(head string) (*http.Request, error) {
-	var usual byte
-	if head[0] < 1<<len(usualFields) { // which no method begins with
-		usual, head = head[0], head[1:]
-	}
-	r, err := negotiate.ParseRequest(head)
+// unpackTarget gives what was asked for, and of which host.
+func unpackTarget(packed string) (uri, host string) {
+	line, fields, _ := strings.Cut(packed[1:], packedVersion)
+	_, uri, _ = strings.Cut(line, " ")
+	host, _, _ = strings.Cut(fields[len(packedHost):], "\r\n")
+	return uri, host
+}
+
+// unpackHead makes a request again.
+func unpackHead(packed string) (*http.Request, error) {
+	r, err := negotiate.ParseRequest(packed[1:])
 	if err != nil {
 		return nil, err
 	}
 	for i, f := range usualFields {
-		if usual&(1<<i) != 0 {
+		if packed[0]&(1<<i) != 0 {
 			r.Header[f.name] = []string{f.value}
 		}
 	}
 	return r, nil
+}
+
+// addressOf is the text of an address, which a net.Conn need not have.
+func addressOf(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
 }
 
 // unpackRequest makes the request of what is kept of it.
@@ -159,7 +185,7 @@ func (c *Conn) unpackRequest() *http.Request {
 	if c.transport == nil {
 		return r
 	}
-	r.RemoteAddr = c.transport.remoteAddr().String()
+	r.RemoteAddr = addressOf(c.transport.remoteAddr())
 	if t, ok := c.transport.(*connTransport); ok {
 		r.TLS = stateOfTLS(t.Conn)
 	}

@@ -25,7 +25,7 @@ func restingConn(t *testing.T, opts AcceptOptions) (*Conn, net.Conn) {
 func resting(t *testing.T, near net.Conn, opts AcceptOptions) *Conn {
 	t.Helper()
 	c := newConn(opts.settings())
-	c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
+	c.start(&handshake{transport: newTransport(near, c), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
 	t.Cleanup(c.Abort)
 	wantRest(t, c)
 	return c
@@ -182,7 +182,7 @@ func TestNoRestBeforeTheEnd(t *testing.T) {
 	near, _ := roomyPair(t)
 	c := newConn((&AcceptOptions{}).settings())
 	c.mu.Lock()
-	c.open(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor("", nil), writer: serverEncoder})
+	c.open(&handshake{transport: newTransport(near, c), reader: c.readerFor("", nil), writer: serverEncoder})
 	c.mu.Unlock()
 	c.freeReader(time.Minute)
 	if err := c.rest(); err == errResting {
@@ -220,7 +220,7 @@ func TestLingerAtTheEndOfTheClock(t *testing.T) {
 func TestRestEndsWithTheSocket(t *testing.T) {
 	near, _ := roomyPair(t)
 	c := newConn((&AcceptOptions{}).settings())
-	c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor("", nil), writer: serverEncoder})
+	c.start(&handshake{transport: newTransport(near, c), reader: c.readerFor("", nil), writer: serverEncoder})
 	t.Cleanup(c.Abort)
 	wantRest(t, c)
 	near.Close()
@@ -257,7 +257,7 @@ func TestNoRestInABubble(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := newConn((&AcceptOptions{}).settings())
-		c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor("", nil), writer: serverEncoder})
+		c.start(&handshake{transport: newTransport(near, c), reader: c.readerFor("", nil), writer: serverEncoder})
 		// Real time passes in a read of the network alone.
 		far.SetReadDeadline(time.Now().Add(3 * restAfter))
 		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {

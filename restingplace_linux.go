@@ -39,7 +39,8 @@ func anyRestingPlace() *restingPlace {
 
 // admit has c served when there is something to read. It reports false where that can
 // not be arranged.
-func (p *restingPlace) admit(t *socketTransport, c *Conn) bool {
+func (p *restingPlace) admit(c *Conn) bool {
+	t := &c.socket
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.file == nil && !p.open() {

@@ -17,7 +17,7 @@ func TestRoomBeforeTheWait(t *testing.T) {
 		near, far := net.Pipe()
 		go io.Copy(io.Discard, far)
 		c := newConn((&DialOptions{}).settings())
-		c.start(&handshake{transport: newTransport(near, &c.socket), reader: c.readerFor("", nil), writer: clientEncoder})
+		c.start(&handshake{transport: newTransport(near, c), reader: c.readerFor("", nil), writer: clientEncoder})
 		for range 3 {
 			f := outFrame{Frame: codec.Frame{Opcode: codec.OpText, Final: true, Payload: []byte("late")}}
 			sent := make(chan error, 1)

@@ -30,7 +30,7 @@ func TestStatsWithinNetConn(t *testing.T) {
 	defer far.Close()
 	c := newConn((&AcceptOptions{}).settings())
 	c.start(&handshake{
-		transport: newTransport(&metered{near, c}, new(socketTransport)),
+		transport: newTransport(&metered{near, c}, c),
 		reader:    c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder,
 	})
 	go c.Abort()

@@ -239,6 +239,44 @@ func TestAnyByteIsLife(t *testing.T) {
 	})
 }
 
+// While the writer is stuck one ping waits, as it will be answered, and not one for each
+// interval; but not none because of a pong that waits too, which nobody answers.
+func TestOnePingWaits(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{PingInterval: time.Second, PongTimeout: time.Hour})
+		p.conn.SetReadDeadline(time.Time{})
+		c.TrySend(websocket.Text("under way"))
+		synctest.Wait() // it is being written
+		if err := c.Pong(t.Context(), []byte("here I am")); err != nil {
+			t.Fatal(err)
+		}
+		pass(10*time.Second + time.Millisecond)
+		began := time.Now()
+		p.wantFrame(0x81, "under way")
+		p.wantFrame(0x8a, "here I am")
+		p.wantFrame(0x89, "")
+		wantAfter(t, "all that waited", began, 0)
+		c.TrySend(websocket.Text("next"))
+		p.wantFrame(0x81, "next")
+		c.Abort()
+		wantClosed(t, c, 1006)
+	})
+}
+
+// Abort does not wait for a message that nobody receives.
+func TestAbortWithMessagesWaiting(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1})
+		p.sendFrame(0x81, "one")
+		p.sendFrame(0x81, "two")
+		synctest.Wait()
+		began := time.Now()
+		c.Abort()
+		wantClosed(t, c, 1006)
+		wantAfter(t, "closed", began, 0)
+	})
+}
+
 // An application that does not receive does not make the peer dead: its pong is
 // there, behind the messages.
 func TestBlockedApplicationIsNoDeadPeer(t *testing.T) {

@@ -65,13 +65,13 @@ type consumer interface {
 // goroutine to wait for that.
 var errIdle = errors.New("websocket: idle")
 
-// newTransport returns the transport for a net.Conn. That of a plain socket is put where
-// the connection has room for it.
-func newTransport(c net.Conn, room *socketTransport) transport {
-	if room.init(c) {
-		return room
+// newTransport returns the transport of c for a net.Conn. That of a plain socket is put
+// where c has room for it.
+func newTransport(network net.Conn, c *Conn) transport {
+	if c.socket.init(network) {
+		return &c.socket
 	}
-	return &connTransport{c}
+	return &connTransport{network}
 }
 
 // connTransport is any net.Conn: TLS, pipes, and what applications bring.

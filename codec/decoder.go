@@ -265,8 +265,11 @@ func (d *Decoder) beginFrame() bool {
 	if err == nil && !h.Opcode.IsControl() {
 		err = d.checkMessage(h)
 	}
+	if err == ErrNeedMore {
+		return false
+	}
 	if err != nil {
-		d.fail(err, 0)
+		d.fail(err.(*ProtocolError), 0)
 		return false
 	}
 	d.use(n)
@@ -398,7 +401,7 @@ func (d *Decoder) controlEvent() (FrameEvent, bool) {
 	event := FrameEvent{Opcode: d.header.Opcode, Final: true, Payload: d.buf.Bytes[d.start : d.start+n : d.start+n]}
 	if event.Opcode == OpClose {
 		if _, _, err := ConsumeClosePayload(event.Payload); err != nil {
-			d.fail(err, 0)
+			d.fail(err.(*ProtocolError), 0)
 			return FrameEvent{}, false
 		}
 	}
@@ -486,13 +489,9 @@ func (d *Decoder) use(n int) {
 	}
 }
 
-// fail makes the error the last thing that Next gives, unless more bytes are all
-// that is wanted. It happened at bytes after the start of the unused input.
-func (d *Decoder) fail(err error, at int) {
-	e, ok := err.(*ProtocolError)
-	if !ok {
-		return
-	}
+// fail makes the error the last thing that Next gives. It happened at bytes after the
+// start of the unused input.
+func (d *Decoder) fail(e *ProtocolError, at int) {
 	e.Offset = d.offset + int64(at)
 	d.err = e
 	d.inFrame, d.inMessage, d.assembly = false, false, nil

@@ -11,7 +11,7 @@ import (
 // TestPrepareWindow has an inflater that knows only as much as was agreed, and nothing
 // of what was sent before, inflate what was prepared, at every number of bits.
 func TestPrepareWindow(t *testing.T) {
-	for _, level := range []int{HuffmanOnly, 1, 3, 6, 9} {
+	for _, level := range []int{HuffmanOnly, 0, 1, 3, 6, 9} {
 		for bits := MinWindowBits; bits <= MaxWindowBits; bits++ {
 			if raceEnabled && (bits+level)%4 != 0 {
 				continue // nothing here runs at once, and bits are slow to read

@@ -330,17 +330,23 @@ func TestDefaultLevel(t *testing.T) {
 	}
 }
 
-// TestHistoryIsAsLongAsTheLast has the history hold the last message, within bounds.
-func TestHistoryIsAsLongAsTheLast(t *testing.T) {
+// TestHistoryFollowsTheLast has the history be long after a long message, and short after
+// a short one.
+func TestHistoryFollowsTheLast(t *testing.T) {
 	p, _ := agree(t, nil, nil)
+	other, _ := agree(t, nil, nil)
+	prepared := other.server
 	for _, c := range []struct{ size, history int }{
-		{1000, 1000}, {1000, shortHistory}, {3000, 3000}, {longHistory, longHistory}, {16 << 10, longHistory}, {200, shortHistory},
+		{1000, 1000}, {1000, shortHistory}, {3000, longHistory}, {shortHistory, shortHistory}, {16 << 10, longHistory}, {200, shortHistory},
 	} {
 		data := records(1, c.size)[0]
 		echo(t, p.server, p.client, data)
-		h := p.server.out.history.bytes
-		if len(h) != c.history || !bytes.HasSuffix(h, data[len(data)-min(len(data), c.history):]) {
-			t.Errorf("after %d bytes the history has %d", c.size, len(h))
+		prepared.SentPrepared(message(data))
+		for _, s := range []*session{p.server, prepared} {
+			h := s.out.history.bytes
+			if len(h) != c.history || !bytes.HasSuffix(h, data[len(data)-min(len(data), c.history):]) {
+				t.Errorf("after %d bytes the history has %d", c.size, len(h))
+			}
 		}
 	}
 }

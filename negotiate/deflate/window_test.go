@@ -17,7 +17,7 @@ func sizes(window int) []int {
 // TestWindow has an inflater that knows only as much as was agreed inflate what is
 // sent, at every level and number of bits.
 func TestWindow(t *testing.T) {
-	for _, level := range []int{HuffmanOnly, 1, 2, 3, 5, 6, 9} {
+	for _, level := range []int{HuffmanOnly, 0, 1, 2, 3, 5, 6, 9} {
 		for bits := MinWindowBits; bits <= MaxWindowBits; bits++ {
 			if raceEnabled && (bits+level)%4 != 0 {
 				continue // nothing here runs at once, and bits are slow to read
