@@ -100,7 +100,7 @@ func (o *AcceptOptions) settings() settings {
 		role:            codec.Server,
 		maxMessageSize:  o.MaxMessageSize,
 		fragments:       o.Fragments,
-		queue:           room{o.QueueMessages, o.QueueBytes},
+		queueRoom:       room{o.QueueMessages, o.QueueBytes},
 		receiveMessages: o.ReceiveMessages,
 		receiveBytes:    o.ReceiveBytes,
 		pingInterval:    o.PingInterval,
@@ -139,7 +139,7 @@ func (o *AcceptOptions) handshakeTimeout() time.Duration {
 //go:noinline
 func (o *AcceptOptions) newConn(agreed *negotiate.ServerHandshake) *Conn {
 	c := newConn(o.settings())
-	c.agreed(agreed.Version, agreed.Subprotocol)
+	c.noteAgreed(agreed.Version, agreed.Subprotocol)
 	return c
 }
 

@@ -123,7 +123,7 @@ func (c *Conn) queueForRound(p *Prepared) (scheduled bool, err error) {
 		return false, c.trySendFrame(&f)
 	}
 	defer c.mu.Unlock()
-	if c.scheduled && !c.writing && !c.budget.roomy(c.queue, len(f.Payload)) {
+	if c.scheduled && !c.writing && !c.budget.roomy(c.queueRoom, len(f.Payload)) {
 		// Rounds are behind, which is not the peer's fault.
 		c.mu.Unlock()
 		c.writeScheduled()

@@ -177,7 +177,7 @@ func (c *Conn) follow() {
 // open takes the handshake over. What was queued meanwhile goes out.
 func (c *Conn) open(h *handshake) {
 	c.transport, c.reader, c.writer, c.pipeline = h.transport, h.reader, h.writer, h.pipeline
-	c.agreed(h.version, h.subprotocol)
+	c.noteAgreed(h.version, h.subprotocol)
 	if h.target != nil {
 		x := c.makeExtra()
 		x.target, x.response, x.upgraded = h.target, h.response, h.upgraded
@@ -295,8 +295,8 @@ func (c *Conn) versionLocked() string {
 	return negotiate.Hybi13
 }
 
-// agreed notes what the handshake has agreed on.
-func (c *Conn) agreed(version, subprotocol string) {
+// noteAgreed notes what the handshake has agreed on.
+func (c *Conn) noteAgreed(version, subprotocol string) {
 	if version != negotiate.Hybi13 {
 		c.makeExtra().version = version
 	}

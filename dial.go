@@ -130,7 +130,7 @@ func (o *DialOptions) settings() settings {
 		role:            codec.Client,
 		maxMessageSize:  o.MaxMessageSize,
 		fragments:       o.Fragments,
-		queue:           room{o.QueueMessages, o.QueueBytes},
+		queueRoom:       room{o.QueueMessages, o.QueueBytes},
 		receiveMessages: o.ReceiveMessages,
 		receiveBytes:    o.ReceiveBytes,
 		pingInterval:    o.PingInterval,

@@ -36,7 +36,7 @@ type settings struct {
 	role            codec.Role
 	maxMessageSize  int64
 	fragments       bool
-	queue           room
+	queueRoom       room
 	receiveMessages int
 	receiveBytes    int
 	receiveShare    int // of a message, where all have the same
@@ -50,8 +50,8 @@ type settings struct {
 }
 
 func (s *settings) setDefaults() {
-	s.queue.messages = positive(s.queue.messages, DefaultQueueMessages)
-	s.queue.bytes = positive(s.queue.bytes, DefaultQueueBytes)
+	s.queueRoom.messages = positive(s.queueRoom.messages, DefaultQueueMessages)
+	s.queueRoom.bytes = positive(s.queueRoom.bytes, DefaultQueueBytes)
 	s.receiveMessages = positive(s.receiveMessages, DefaultReceiveMessages)
 	s.receiveBytes = positive(s.receiveBytes, DefaultReceiveBytes)
 	s.receiveShare = s.receiveBytes / s.receiveMessages

@@ -39,7 +39,7 @@ func TestOptionsArePassedOn(t *testing.T) {
 	}
 	wantNoZero(t, *accept.negotiation())
 	want := settings{
-		role: codec.Server, maxMessageSize: 1, fragments: true, queue: room{2, 3}, receiveMessages: 4, receiveBytes: 5,
+		role: codec.Server, maxMessageSize: 1, fragments: true, queueRoom: room{2, 3}, receiveMessages: 4, receiveBytes: 5,
 		pingInterval: 6, pongTimeout: 7, closeTimeout: 8, writeTimeout: 9, context: accept.Context, logger: accept.Logger, trace: accept.Trace,
 	}
 	if got := accept.settings(); got != want {
@@ -74,7 +74,7 @@ func TestDefaults(t *testing.T) {
 	s.pingInterval = time.Minute
 	s.setDefaults()
 	want := settings{
-		queue: room{256, 1 << 20}, receiveMessages: 12, receiveBytes: 4 << 20, receiveShare: 4 << 20 / 12,
+		queueRoom: room{256, 1 << 20}, receiveMessages: 12, receiveBytes: 4 << 20, receiveShare: 4 << 20 / 12,
 		pingInterval: time.Minute, pongTimeout: time.Minute, closeTimeout: 30 * time.Second,
 	}
 	if s != want {

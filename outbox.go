@@ -209,5 +209,5 @@ func (q *budget) leave(r room, w *waiter) {
 }
 
 // fits and give are those of the budget of data.
-func (c *Conn) fits(size int) bool      { return c.budget.fits(c.queue, size) }
-func (c *Conn) give(messages, size int) { c.budget.give(c.queue, messages, size) }
+func (c *Conn) fits(size int) bool      { return c.budget.fits(c.queueRoom, size) }
+func (c *Conn) give(messages, size int) { c.budget.give(c.queueRoom, messages, size) }

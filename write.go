@@ -193,7 +193,7 @@ func (c *Conn) sendLate(ctx context.Context, f *outFrame) error {
 		err = c.refuse(f)
 	}
 	if err != nil {
-		c.budget.leave(c.queue, w)
+		c.budget.leave(c.queueRoom, w)
 		return err
 	}
 	c.enqueue(f)

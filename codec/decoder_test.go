@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -507,6 +508,44 @@ func TestSpaceBehindAFrame(t *testing.T) {
 		}
 		if event, err := d.Next(); err != nil || len(event.Payload) != size {
 			t.Errorf("%d bytes: got %d, %v", size, len(event.Payload), err)
+		}
+	}
+}
+
+// TestLimitOnClaims has the header of a message decide, before anything is received of it.
+func TestLimitOnClaims(t *testing.T) {
+	const unlimited = math.MaxInt64
+	whole := uint64(math.MaxInt - MaxHeaderSize) // what a slice holds
+	for _, c := range []struct {
+		limit    int64
+		parts    bool
+		reserved Reserved
+		most     uint64
+	}{
+		{0, false, 0, DefaultMaxMessageSize},
+		{-1, false, 0, DefaultMaxMessageSize},
+		{0, true, 0, unlimited},
+		{-1, true, 0, unlimited},
+		{0, true, RSV1, DefaultMaxMessageSize}, // comes whole
+		{1000, false, 0, 1000},
+		{1000, true, 0, 1000},
+		{1000, true, RSV1, 1000},
+		{math.MaxInt64, false, 0, min(unlimited, whole)},
+		{math.MaxInt64, true, 0, unlimited},
+		{1 << 40, true, 0, 1 << 40},
+		{1 << 40, true, RSV1, min(1<<40, whole)},
+	} {
+		for _, length := range []uint64{c.most, c.most + 1} {
+			if length > math.MaxInt64 {
+				continue // which no header can say
+			}
+			d := NewDecoder(DecoderOptions{Role: Client, MaxMessageSize: c.limit, Reserved: c.reserved, Parts: c.parts})
+			header := AppendHeader(nil, Header{Final: true, Opcode: OpBinary, Reserved: c.reserved, Length: length})
+			d.Wrote(copy(d.Space(0), header))
+			_, err := d.Next()
+			if want := length > c.most; errors.Is(err, ErrMessageTooBig) != want {
+				t.Errorf("%+v: %d bytes: %v", c, length, err)
+			}
 		}
 	}
 }
