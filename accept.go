@@ -15,7 +15,8 @@ import (
 )
 
 // AcceptOptions are the options of a server's connection. nil and the zero value
-// are safe; they are never written to, and may be used by any number of calls.
+// are safe; they are never written to, and may be used by any number of calls. Numbers
+// and times below 0 stand for the default, as 0 does, unless it says otherwise.
 type AcceptOptions struct {
 	// Subprotocols are those spoken here; the first that the client offers and
 	// that is among them is chosen, none if there is no such one.
@@ -24,8 +25,12 @@ type AcceptOptions struct {
 	// client offers any, and returns one of them, or "" for none.
 	SelectSubprotocol func(r *http.Request, offered []string) string
 	// OriginPatterns lists hosts whose pages may connect, beside those of the
-	// request's own host: patterns of path.Match for host and port, or with a
-	// scheme: "*.example.com", "https://example.com:8443".
+	// request's own host, whatever their scheme. They are patterns of path.Match for the
+	// origin's host and port, or for scheme, host and port where they have "://":
+	// "example.com", "*.example.com" (which is a.b.example.com too, but neither
+	// example.com nor another port than that of the scheme), "https://example.com:8443".
+	// A "*" is every origin. Requests without an Origin, which are not from pages, are
+	// let in. A malformed pattern refuses with 500 whom it would have to be compared to.
 	OriginPatterns []string
 	// InsecureSkipOriginCheck lets the pages of every origin connect, with the
 	// cookies of whoever looks at them. Set it only where such cookies do not
@@ -50,8 +55,8 @@ type AcceptOptions struct {
 	TrustForwarded bool
 
 	// MaxMessageSize is the most bytes a received message may have, after
-	// decompression; a larger one closes the connection with 1009. Default:
-	// DefaultMaxMessageSize, 2^26-1.
+	// decompression; a larger one closes the connection with 1009. For no limit set
+	// math.MaxInt64. Default: DefaultMaxMessageSize, 2^26-1.
 	MaxMessageSize int64
 	// Fragments delivers messages in parts as they arrive, for messages too large
 	// to hold: Messages with Final false, and then one with Final true. Parts have
@@ -68,8 +73,9 @@ type AcceptOptions struct {
 	// there. Default: 12 messages, 4 MiB.
 	ReceiveMessages, ReceiveBytes int
 	// PingInterval sends a ping as often, and ends the connection with 1006 and a
-	// *TimeoutError when nothing at all has come PongTimeout after one. Default:
-	// no pings; PongTimeout is PingInterval.
+	// *TimeoutError when nothing at all has come PongTimeout after one. Time during
+	// which the application does not receive, with Messages full, does not count.
+	// Default: no pings; PongTimeout is PingInterval.
 	PingInterval, PongTimeout time.Duration
 	// CloseTimeout bounds the closing handshake, and how long Closed waits for an
 	// application that does not receive. Default: 30 s.
@@ -88,8 +94,8 @@ type AcceptOptions struct {
 	// is not received being given up. Default: none. The context of the request
 	// has no such meaning.
 	Context context.Context
-	// Logger is told of errors (Warn) and ends (Debug), with the URL without its query,
-	// which may have secrets. Default: silent.
+	// Logger is told of errors (Warn) and ends (Debug, as are an Abort and the end of
+	// Context), with the URL without its query, which may have secrets. Default: silent.
 	Logger *slog.Logger
 	// Trace is told of pings and pongs.
 	Trace *Trace
@@ -161,7 +167,8 @@ func IsWebSocket(r *http.Request) bool { return negotiate.IsWebSocket(r) }
 // A request that is not right is answered here, and the error is a
 // [*HandshakeError]: the handler only has to return. Over HTTP/1.1 the handler may
 // also return while the connection lives on; see [Handler] for the form that does
-// not.
+// not. There the context of the request ends when the handler returns, and does not when
+// the peer is gone.
 //
 // In HTTP/2 and HTTP/3 a WebSocket is a stream of a shared connection, opened with
 // CONNECT (RFC 8441, RFC 9220). There the handler must not return before the

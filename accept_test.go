@@ -299,3 +299,19 @@ func TestLogger(t *testing.T) {
 		t.Errorf("the log tells a secret:\n%s", log)
 	}
 }
+
+// What the application does itself is nothing to be warned of.
+func TestLoggerDoesNotWarnOfAnAbort(t *testing.T) {
+	leavesNothing(t)
+	lines := make(lineWriter, 10)
+	c, p := open(t, link{"server", "pipe"}, websocket.AcceptOptions{Logger: slog.New(slog.NewTextHandler(lines, nil))})
+	c.Abort()
+	wantClosed(t, c, 1006)
+	p.hangUp()
+	wantErrorAs[error](t, c) // which Errors tells of all the same
+	select {
+	case line := <-lines:
+		t.Errorf("logged %q", line)
+	default:
+	}
+}

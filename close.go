@@ -27,9 +27,13 @@ type flush struct {
 // Close ends the connection with a closing handshake (RFC 6455, section 7): it
 // refuses further sends, sends what is queued and then the close frame, and waits
 // for the peer's, at most for the CloseTimeout of the options or until ctx ends;
-// then it ends the connection without. Messages that come meanwhile are delivered
-// if the application goes on to receive; if it does not, as when the goroutine that
-// would is the one that is here, they are discarded after a quarter of a second. A
+// then it ends the connection without. So ctx is not to be the one whose end is the
+// reason for closing.
+//
+// Messages that come meanwhile are delivered if the application goes on to receive; if
+// it does not, as when the goroutine that would is the one that is here, they are
+// discarded after a quarter of a second. Those that Messages has already stay there, and
+// Closed waits for them, until they are received, or Abort, or the CloseTimeout. A
 // select loop that wants every last message calls "go c.Close(...)" and goes on until
 // Closed.
 //
@@ -47,6 +51,7 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 	if err := codec.CheckClose(code, reason); err != nil {
 		return &UsageError{"Close", strings.TrimPrefix(err.Error(), "websocket: ")}
 	}
+	c.writeClose(code, reason) // here and now, so that it goes out though ctx may have ended
 	c.beginClose(code, reason, c.closeTimeout)
 	ended := c.whenEnded()
 	select {
@@ -114,7 +119,7 @@ func (c *Conn) abort() {
 
 // contextEnded ends the connection with the context of its options.
 func (c *Conn) contextEnded() {
-	cause := fmt.Errorf("websocket: the connection's context ended: %w", context.Cause(c.context))
+	cause := fmt.Errorf("%w: %w", errContextEnded, context.Cause(c.context))
 	c.report(cause)
 	c.beginClose(StatusGoingAway, "", min(contextCloseTimeout, c.closeTimeout))
 	c.mu.Lock()
@@ -368,7 +373,7 @@ func (c *Conn) forgetFlush(f *flush) {
 // closedError says that the connection is closed, and for what.
 func (c *Conn) closedError() error {
 	switch {
-	case c.closeReceived:
+	case c.closeReceived && c.atEnd().peerFirst:
 		return &CloseError{Code: c.atEnd().receivedCode, Reason: c.atEnd().receivedReason, Received: true}
 	case c.atEnd().cause != nil:
 		return fmt.Errorf("%w: %w", ErrClosed, c.atEnd().cause)
@@ -428,8 +433,12 @@ func (c *Conn) stopTimers() {
 // report offers an error to whoever reads Errors. The newest is dropped where
 // nobody does.
 func (c *Conn) report(err error) {
-	if c.logger != nil {
-		c.logger.Warn("websocket", "error", err, "url", c.loggedURL())
+	level := slog.LevelWarn
+	if ownDoing(err) {
+		level = slog.LevelDebug
+	}
+	if c.logs(level) {
+		c.logger.Log(context.Background(), level, "websocket", "error", err, "url", c.loggedURL())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -452,9 +461,13 @@ func (c *Conn) tell(err error) {
 }
 
 func (c *Conn) logEnd(e CloseEvent) {
-	if c.logger != nil && c.logger.Enabled(context.Background(), slog.LevelDebug) {
+	if c.logs(slog.LevelDebug) {
 		c.logger.Debug("websocket closed", "code", int(e.Code), "reason", e.Reason, "clean", e.Clean, "url", c.loggedURL())
 	}
+}
+
+func (c *Conn) logs(level slog.Level) bool {
+	return c.logger != nil && c.logger.Enabled(context.Background(), level)
 }
 
 // loggedURL is the URL without its query: pages can not set headers, so that is where

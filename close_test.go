@@ -2,6 +2,7 @@ package websocket_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 // Close never overtakes a message: a select that sees both ready loses nothing,
 // whatever the end, and whether the channels are asked for each time or kept.
 func TestCloseNeverOvertakesAMessage(t *testing.T) {
-	const messages = 12 // fewer than are buffered, so that both are ready
+	const messages = 10 // fewer than are buffered, so that both are ready
 	ends := map[string]func(p *peer){
 		"close frame": func(p *peer) { p.sendClose(1000, "") },
 		"EOF":         func(p *peer) { p.hangUp() },
@@ -212,4 +213,42 @@ func TestNothingNeedsReading(t *testing.T) {
 		for c.State() != websocket.StateClosed {
 		}
 	})
+}
+
+// A CloseError tells who closed first, whoever answered then.
+func TestCloseErrorTellsWhoWasFirst(t *testing.T) {
+	on(t, everywhere, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		closing := result(func() error { return c.Close(context.Background(), 4000, "mine") })
+		if reason := p.wantClose(4000); reason != "mine" {
+			t.Errorf("reason %q", reason)
+		}
+		p.sendClose(4000, "mine")
+		p.hangUp()
+		if err := <-closing; err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		var closed *websocket.CloseError
+		if err := c.Send(context.Background(), websocket.Text("late")); !errors.As(err, &closed) || closed.Received || closed.Code != 4000 || closed.Reason != "mine" {
+			t.Errorf("Send: %v", err)
+		}
+		wantClosed(t, c, 4000)
+	})
+}
+
+// A Close whose context has ended already still tells the peer, if nothing waits before
+// that.
+func TestCloseWithAnEndedContext(t *testing.T) {
+	leavesNothing(t)
+	for _, role := range []string{"server", "client"} {
+		c, p := open(t, link{role, "tcp"}, websocket.AcceptOptions{})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		wantIs(t, "Close", c.Close(ctx, websocket.StatusGoingAway, "over"), context.Canceled)
+		if reason := p.wantClose(1001); reason != "over" {
+			t.Errorf("reason %q", reason)
+		}
+		wantClosed(t, c, 1006)
+		p.hangUp()
+	}
 }

@@ -11,7 +11,8 @@ type CloseEvent struct {
 	Code StatusCode
 	// Reason is the text that came with the code, often empty.
 	Reason string
-	// Clean tells that close frames went both ways.
+	// Clean tells that close frames went both ways. It is false on the side that has
+	// found the peer to break a rule, which does not wait for its answer.
 	Clean bool
 	// Err is the first cause of the end: nil after a clean close, else the
 	// network's error, a [*ProtocolError], a *HandshakeError or a timeout.

@@ -98,6 +98,7 @@ type ending struct {
 	cause          error      // the first, where it is not the peer's close frame
 	closeCode      StatusCode // sent
 	closeReason    string
+	peerFirst      bool // the peer's close frame came before there was one here
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
@@ -219,8 +220,9 @@ func (c *Conn) Messages() <-chan Message {
 	return c.messages
 }
 
-// Errors tells what went wrong: the handshake, the protocol, the network, a
-// timeout. Nobody has to read it. It keeps the first few errors and drops the
+// Errors tells what ended the connection otherwise than by a closing handshake: the
+// handshake that failed, the protocol, the network, a timeout, an Abort of its own, the end
+// of the Context in the options. Nobody has to read it. It keeps the first few errors and drops the
 // newest, and is closed when Closed is ready.
 func (c *Conn) Errors() <-chan error {
 	c.mu.Lock()

@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -27,7 +28,8 @@ import (
 const maxErrorBody = 1 << 10
 
 // DialOptions are the options of a client's connection. nil and the zero value are
-// safe; they are never written to, and may be used by any number of calls.
+// safe; they are never written to, and may be used by any number of calls. Numbers and
+// times below 0 stand for the default, as 0 does, unless it says otherwise.
 type DialOptions struct {
 	// Header has headers of your own for the request, such as Origin, Cookie or
 	// Authorization. Those that belong to the handshake are refused.
@@ -76,9 +78,10 @@ type DialOptions struct {
 	// RoundTripper opens the connection with an extended CONNECT, as a stream of
 	// HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220): the package negotiate/http2 has one,
 	// an http3.Transport of quic-go is one. It makes the network connections, so
-	// TLSConfig, NetDialContext and Proxy are not for them, but for a server that
-	// speaks neither, if it says so by a *negotiate.UpgradeError without one. Such connections are shared; Response
-	// tells which version of HTTP it became. Default: none, HTTP/1.1.
+	// TLSConfig, NetDialContext and Proxy are used only where it returns a
+	// *negotiate.UpgradeError that has no connection: for a server that speaks neither.
+	// Its connections are shared; Response tells which version of HTTP it became.
+	// Default: none, HTTP/1.1.
 	//
 	// Flush waits until messages are with that connection.
 	RoundTripper http.RoundTripper
@@ -91,8 +94,8 @@ type DialOptions struct {
 	MaxHandshakeSize int
 
 	// MaxMessageSize is the most bytes a received message may have, after
-	// decompression; a larger one closes the connection with 1009. Default:
-	// DefaultMaxMessageSize, 2^26-1.
+	// decompression; a larger one closes the connection with 1009. For no limit set
+	// math.MaxInt64. Default: DefaultMaxMessageSize, 2^26-1.
 	MaxMessageSize int64
 	// Fragments delivers messages in parts as they arrive; see AcceptOptions.
 	Fragments bool
@@ -105,8 +108,9 @@ type DialOptions struct {
 	// there. Default: 12 messages, 4 MiB.
 	ReceiveMessages, ReceiveBytes int
 	// PingInterval sends a ping as often, and ends the connection with 1006 and a
-	// *TimeoutError when nothing at all has come PongTimeout after one. Default:
-	// no pings; PongTimeout is PingInterval.
+	// *TimeoutError when nothing at all has come PongTimeout after one. Time during
+	// which the application does not receive, with Messages full, does not count.
+	// Default: no pings; PongTimeout is PingInterval.
 	PingInterval, PongTimeout time.Duration
 	// CloseTimeout bounds the closing handshake, and how long Closed waits for an
 	// application that does not receive. Default: 30 s.
@@ -118,8 +122,8 @@ type DialOptions struct {
 	// is not received being given up. The context given to Dial does not, it only
 	// bounds that call. Default: none.
 	Context context.Context
-	// Logger is told of errors (Warn) and ends (Debug), with the URL without its query,
-	// which may have secrets. Default: silent.
+	// Logger is told of errors (Warn) and ends (Debug, as are an Abort and the end of
+	// Context), with the URL without its query, which may have secrets. Default: silent.
 	Logger *slog.Logger
 	// Trace is told of pings and pongs.
 	Trace *Trace
@@ -148,7 +152,8 @@ func (o *DialOptions) settings() settings {
 // the connection is open, or has failed to: then the error is a [*HandshakeError]
 // with what the server answered, or ctx's, or a [*UsageError] for options that
 // contradict the protocol or a URL that is none. ctx bounds this call alone; after
-// it, it has no effect on the connection.
+// it, it has no effect on the connection. A server that chooses none of the subprotocols
+// is no error: Subprotocol tells.
 func Dial(ctx context.Context, url string, opts *DialOptions) (*Conn, error) {
 	if ctx == nil {
 		return nil, &UsageError{"Dial", errNilContext}
@@ -219,7 +224,7 @@ func newDialing(address string, opts *DialOptions) (*dialing, error) {
 	d := &dialing{opts: opts, header: opts.Header, host: opts.Host}
 	target, err := negotiate.ParseURL(address)
 	if err != nil {
-		return d, &UsageError{"url", err.Error()}
+		return d, &UsageError{"url", strings.TrimPrefix(err.Error(), "negotiate: URL: ")}
 	}
 	if opts.MaxRedirects < 0 || opts.MaxRedirects > maxRedirects {
 		return d, &UsageError{"MaxRedirects", "not from 0 to 10"}

@@ -19,7 +19,8 @@ take a context:
 		case <-ticker.C:
 			ws.Send(ctx, websocket.Text("tick"))
 		case <-shutdown:
-			ws.Close(ctx, websocket.StatusGoingAway, "restarting")
+			shutdown = nil
+			go ws.Close(context.Background(), websocket.StatusGoingAway, "restarting")
 		}
 	}
 
@@ -56,8 +57,9 @@ the queue.
 
 	ws, err := websocket.Dial(ctx, "wss://example.com/chat", nil)
 
-The context of a call, of Dial as of [Conn.Send], bounds that call alone. A
-connection that is to end with a context has it in its options.
+The context of a call, of Dial as of [Conn.Send], bounds that call alone; with that of
+[Conn.Close] the connection ends too. A connection that is to end with a context has it
+in its options.
 
 # Receiving
 
@@ -108,7 +110,8 @@ nothing. A connection that has ended leaves no goroutine.
 
 Calls on a connection that is closing or closed return an error that is [ErrClosed]
 for [errors.Is]; a [*CloseError] in its chain tells the code and reason, and whose
-they were. Failed handshakes are a [*HandshakeError] with the status and headers,
+they were. Close and Abort may be called then: Close returns what ended the connection,
+nil for a clean close. Failed handshakes are a [*HandshakeError] with the status and headers,
 violations of the protocol a [*ProtocolError] that names the rule's section, calls
 that can not be carried out as they were made a [*UsageError], and peers that are
 silent for too long a [*TimeoutError].

@@ -43,7 +43,7 @@ type CloseError struct {
 	Code StatusCode
 	// Reason is the text that came with it, at most 123 bytes; often empty.
 	Reason string
-	// Received tells that the close frame came from the peer.
+	// Received tells that the peer's close frame came before this side closed.
 	Received bool
 }
 
@@ -107,6 +107,12 @@ const (
 )
 
 var (
-	errAborted    = errors.New("websocket: aborted by this side")
-	errUnexpected = fmt.Errorf("websocket: connection ended without a close frame: %w", io.ErrUnexpectedEOF)
+	errAborted      = errors.New("websocket: aborted by this side")
+	errContextEnded = errors.New("websocket: the connection's context ended")
+	errUnexpected   = fmt.Errorf("websocket: connection ended without a close frame: %w", io.ErrUnexpectedEOF)
 )
+
+// ownDoing reports whether what ended a connection is what the application wanted.
+func ownDoing(err error) bool {
+	return errors.Is(err, errAborted) || errors.Is(err, errContextEnded)
+}

@@ -103,7 +103,8 @@ func ExamplePrepared_Broadcast() {
 	members, stop := dialRoom(4, func(ws *websocket.Conn) {
 		ws.Send(context.Background(), websocket.Text("welcome"))
 		joined <- ws
-		<-ws.Closed()
+		for range ws.Messages() {
+		}
 	})
 	defer stop()
 	left, right := []*websocket.Conn{<-joined, <-joined}, []*websocket.Conn{<-joined, <-joined}

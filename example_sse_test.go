@@ -149,7 +149,23 @@ func ExampleOpenEventSource() {
 // An event for many streams is encoded once. A stream whose queue is full is
 // left out, or given up with Abort, rather than waited for.
 func ExamplePrepareEvent() {
+	joined := make(chan *websocket.EventSource)
+	server := httptest.NewServer(websocket.EventSourceHandler(func(es *websocket.EventSource) {
+		joined <- es
+		<-es.Closed()
+	}, nil))
+	defer server.Close()
+	var pages []*websocket.EventStream
 	var streams []*websocket.EventSource // of all that are connected
+	for range 2 {
+		page, err := websocket.DialEventSource(context.Background(), server.URL, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer page.Close()
+		pages, streams = append(pages, page), append(streams, <-joined)
+	}
+
 	event, err := websocket.PrepareEvent(websocket.Event{Type: "price", Data: "42"})
 	if err != nil {
 		log.Fatal(err)
@@ -159,6 +175,11 @@ func ExamplePrepareEvent() {
 			es.Abort()
 		}
 	}
-	fmt.Println(len(streams))
-	// Output: 0
+	for _, page := range pages {
+		e := <-page.Messages()
+		fmt.Println(e.Type, e.Data)
+	}
+	// Output:
+	// price 42
+	// price 42
 }

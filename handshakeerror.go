@@ -36,7 +36,11 @@ func (e *HandshakeError) Error() string {
 	var response *negotiate.ResponseError
 	switch {
 	case errors.As(e.Err, &refused):
-		return s + because(refused.Reason, refused.Section, refused.Err)
+		cause := refused.Err
+		if own, ok := cause.(*HandshakeError); ok { // which says the same
+			cause = own.Err
+		}
+		return s + because(refused.Reason, refused.Section, cause)
 	case errors.As(e.Err, &response):
 		return s + because(response.Reason, response.Section, response.Err)
 	}

@@ -15,7 +15,7 @@ const (
 	DefaultMaxMessageSize   = codec.DefaultMaxMessageSize // 2^26-1 bytes
 	DefaultQueueMessages    = 256
 	DefaultQueueBytes       = 1 << 20
-	DefaultReceiveMessages  = 12 // which lie in 480 bytes of an idle connection, 13 in 576
+	DefaultReceiveMessages  = 12 // more would take more of an idle connection
 	DefaultReceiveBytes     = 4 << 20
 	DefaultCloseTimeout     = 30 * time.Second
 	DefaultHandshakeTimeout = 30 * time.Second

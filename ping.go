@@ -60,7 +60,8 @@ type ping struct {
 // to a later ping, which answers this one too (RFC 6455, sections 5.5.2 and 5.5.3).
 // It returns how long that took. The payload has at most 125 bytes. Pings pass the
 // messages that wait to be sent; a pong waits behind the messages that came before
-// it, until the application receives them.
+// it, until the application receives them: a select loop calls Ping in a goroutine of
+// its own.
 //
 // Errors: ctx's, [ErrClosed], [ErrPingUnsupported], a [*UsageError]. Before the
 // handshake is complete the ping waits for it.

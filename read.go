@@ -243,6 +243,7 @@ func (c *Conn) gotClose(payload []byte) error {
 	}
 	c.mu.Lock()
 	c.closeReceived = true
+	c.atEnd().peerFirst = !c.closeQueued
 	c.atEnd().receivedCode, c.atEnd().receivedReason = code, reason
 	c.mu.Unlock()
 	return &CloseError{Code: code, Reason: reason, Received: true}
@@ -433,9 +434,7 @@ func (c *Conn) awaitInbox(size int, leaving <-chan struct{}) {
 func (c *Conn) answerClose(code StatusCode, reason string) {
 	c.endMessages()
 	c.awaitAnswers()
-	if c.admitClose(code, reason) {
-		c.writeNow(&outFrame{Frame: codec.Frame{Opcode: codec.OpClose, Final: true, Payload: codec.AppendClosePayload(nil, code, reason)}})
-	}
+	c.writeClose(code, reason)
 	c.awaitWritten(code, reason)
 	if c.role == codec.Client {
 		// "the server MUST close the TCP connection first"; the client waits for
@@ -444,12 +443,19 @@ func (c *Conn) answerClose(code StatusCode, reason string) {
 	}
 }
 
+// writeClose writes the close frame at once, if nothing waits to go out before it.
+func (c *Conn) writeClose(code StatusCode, reason string) {
+	if c.admitClose(code, reason) {
+		c.writeNow(&outFrame{Frame: codec.Frame{Opcode: codec.OpClose, Final: true, Payload: codec.AppendClosePayload(nil, code, reason)}})
+	}
+}
+
 // admitClose makes the caller the writer of the close frame, who is to call writeNow,
 // if nothing waits to go out before it.
 func (c *Conn) admitClose(code StatusCode, reason string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closeQueued || c.broken || !c.nothingQueued() || !c.transport.canTry() || !c.writer.Supports(codec.OpClose) {
+	if c.phase != StateOpen || c.closeQueued || c.broken || !c.nothingQueued() || !c.transport.canTry() || !c.writer.Supports(codec.OpClose) {
 		return false
 	}
 	c.closeQueued, c.atEnd().closeCode, c.atEnd().closeReason = true, code, reason

@@ -13,8 +13,9 @@ import (
 )
 
 // An EventSource is the server's end of an event stream (WHATWG HTML, section
-// 9.2), made by [AcceptEventSource] or [EventSourceHandler]. Its methods may be
-// called by any goroutine, at any time.
+// 9.2), made by [AcceptEventSource] or [EventSourceHandler]; the client's end, which
+// browsers call so, is [EventStream]. Its methods may be called by any goroutine, at any
+// time.
 type EventSource struct {
 	w     http.ResponseWriter // the write loop's; nobody's after done
 	rc    *http.ResponseController

@@ -2,9 +2,8 @@ package websocket
 
 import "sync/atomic"
 
-// Stats counts what a connection has done so far. A call is a read from the
-// transport or a write to it, so MessagesSent over Writes tells how well sending
-// is batched.
+// Stats counts what a connection has done so far. Reads and Writes are those from and to
+// the network, so MessagesSent over Writes tells how well sending is batched.
 type Stats struct {
 	MessagesReceived, MessagesSent uint64 // parts count as messages
 	BytesReceived, BytesSent       uint64 // payload, without compression

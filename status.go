@@ -6,7 +6,8 @@ import "github.com/chanws/websocket/codec"
 type StatusCode = codec.StatusCode
 
 // The codes of RFC 6455, section 7.4.1, and those registered with IANA since.
-// 1005, 1006 and 1015 are only ever reported, never sent.
+// 1005, 1006 and 1015 are only ever reported, never sent: with StatusNoStatusReceived
+// [Conn.Close] sends a close frame without a code.
 const (
 	StatusNormalClosure       = codec.StatusNormalClosure
 	StatusGoingAway           = codec.StatusGoingAway

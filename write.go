@@ -30,7 +30,8 @@ type carry struct {
 	close    bool // of a close frame
 }
 
-// Send sends a message. It returns nil when the message is in the queue or on the
+// Send sends a message, a whole one: a part that was received with the option Fragments
+// is sent on with SendFragment. It returns nil when the message is in the queue or on the
 // socket, in order after all sent before it; the caller's bytes are free again
 // then. While the queue is full it waits; when ctx ends first, nothing was queued.
 // ctx bounds this call alone. Before the handshake is complete messages queue.
@@ -62,8 +63,8 @@ func (c *Conn) TrySend(m Message) error {
 }
 
 // SendFragment sends a part of a message, for those too large to hold or not yet
-// known in full: the first with its type, the last with Final set (RFC 6455,
-// section 5.4). Between them no other message can be sent, as the protocol has no
+// known in full: the first with its type, which is that of all, the last with Final set
+// (RFC 6455, section 5.4). Between them no other message can be sent, as the protocol has no
 // way to tell whose a part is: Send returns a [*UsageError] meanwhile. Waiting and
 // errors are as for Send. A text must be UTF-8 as a whole; its parts are not
 // checked.

@@ -29,7 +29,7 @@ const (
 // Options say how to compress and what to negotiate. The zero value, and nil,
 // is a good choice for small structured messages. It is never written to.
 //
-// "Server" and "client" in the names below are the sides of the connection, as in
+// "Server" and "client" in the names of the fields are the sides of the connection, as in
 // RFC 7692, whichever of them uses the Options.
 type Options struct {
 	// Level is the effort, from 1 (fast) to 9 (small), or [HuffmanOnly]. Default:
