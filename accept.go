@@ -29,8 +29,8 @@ type AcceptOptions struct {
 	// origin's host and port, or for scheme, host and port where they have "://":
 	// "example.com", "*.example.com" (which is a.b.example.com too, but neither
 	// example.com nor another port than that of the scheme), "https://example.com:8443".
-	// A "*" is every origin. Requests without an Origin, which are not from pages, are
-	// let in. A malformed pattern refuses with 500 whom it would have to be compared to.
+	// A "*" is every host; what is not scheme and host, such as "file://", is named
+	// whole. Requests without an Origin, which are not from pages, are let in. A malformed pattern refuses with 500 whom it would have to be compared to.
 	OriginPatterns []string
 	// InsecureSkipOriginCheck lets the pages of every origin connect, with the
 	// cookies of whoever looks at them. Set it only where such cookies do not
@@ -94,8 +94,9 @@ type AcceptOptions struct {
 	// is not received being given up. Default: none. The context of the request
 	// has no such meaning.
 	Context context.Context
-	// Logger is told of errors (Warn) and ends (Debug, as are an Abort and the end of
-	// Context), with the URL without its query, which may have secrets. Default: silent.
+	// Logger is told of errors (Warn), and of ends, with an Abort and the end of Context
+	// as their causes (Debug), with the URL without its query, which may have secrets.
+	// Default: silent.
 	Logger *slog.Logger
 	// Trace is told of pings and pongs.
 	Trace *Trace
@@ -167,8 +168,8 @@ func IsWebSocket(r *http.Request) bool { return negotiate.IsWebSocket(r) }
 // A request that is not right is answered here, and the error is a
 // [*HandshakeError]: the handler only has to return. Over HTTP/1.1 the handler may
 // also return while the connection lives on; see [Handler] for the form that does
-// not. There the context of the request ends when the handler returns, and does not when
-// the peer is gone.
+// not. The context of the request ends then when the handler returns, and not when the
+// peer is gone.
 //
 // In HTTP/2 and HTTP/3 a WebSocket is a stream of a shared connection, opened with
 // CONNECT (RFC 8441, RFC 9220). There the handler must not return before the

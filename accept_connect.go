@@ -168,8 +168,8 @@ func (t *responseTransport) respond(agreed *negotiate.ServerHandshake, timeout t
 //
 // By default a stream may have 1 MiB that its handler has not read, and all streams
 // of a connection together no more: one handler that has stopped receiving stops all
-// others of its connection. Here it is 64 KiB of nearly 4 MiB, so that only 63 such
-// handlers do. Frames are 16 KiB at most, as in [the default of RFC 9113], since clients of
+// others of its connection. Here it is 64 KiB of nearly 4 MiB, so that it takes 64 such
+// handlers. Frames are 16 KiB at most, as in [the default of RFC 9113], since clients of
 // Go hold a buffer of that size for each stream: 512 KiB with net/http's own setting
 // of 1 MiB. A connection to which nothing could be written for 30 s is ended, with all
 // its streams: where a peer does not read TCP any more, neither Abort nor the deadline

@@ -51,7 +51,7 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 	if err := codec.CheckClose(code, reason); err != nil {
 		return &UsageError{"Close", strings.TrimPrefix(err.Error(), "websocket: ")}
 	}
-	c.writeClose(code, reason) // here and now, so that it goes out though ctx may have ended
+	c.writeClose(code, reason) // here and now where that can be, as ctx may have ended
 	c.beginClose(code, reason, c.closeTimeout)
 	ended := c.whenEnded()
 	select {
@@ -375,6 +375,9 @@ func (c *Conn) closedError() error {
 	switch {
 	case c.closeReceived && c.atEnd().peerFirst:
 		return &CloseError{Code: c.atEnd().receivedCode, Reason: c.atEnd().receivedReason, Received: true}
+	case c.closeReceived && c.closeSent:
+		// The closing handshake was complete before anything else ended the connection.
+		return &CloseError{Code: c.atEnd().closeCode, Reason: c.atEnd().closeReason}
 	case c.atEnd().cause != nil:
 		return fmt.Errorf("%w: %w", ErrClosed, c.atEnd().cause)
 	case c.closeQueued:

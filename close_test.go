@@ -236,6 +236,28 @@ func TestCloseErrorTellsWhoWasFirst(t *testing.T) {
 	})
 }
 
+// A closing handshake that was complete is told of, whatever ends a client's wait for the
+// server to end the connection.
+func TestCloseErrorAfterTheHandshake(t *testing.T) {
+	leavesNothing(t)
+	c, p := open(t, link{"client", "tcp"}, websocket.AcceptOptions{})
+	closing := result(func() error { return c.Close(context.Background(), 4000, "mine") })
+	p.wantClose(4000)
+	p.sendClose(4000, "mine")
+	for range c.Messages() {
+	}
+	c.Abort()
+	if err := <-closing; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	var closed *websocket.CloseError
+	if err := c.Send(context.Background(), websocket.Text("late")); !errors.As(err, &closed) || closed.Received || closed.Code != 4000 {
+		t.Errorf("Send: %v", err)
+	}
+	wantClosed(t, c, 4000)
+	p.hangUp()
+}
+
 // A Close whose context has ended already still tells the peer, if nothing waits before
 // that.
 func TestCloseWithAnEndedContext(t *testing.T) {

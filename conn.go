@@ -222,7 +222,8 @@ func (c *Conn) Messages() <-chan Message {
 
 // Errors tells what ended the connection otherwise than by a closing handshake: the
 // handshake that failed, the protocol, the network, a timeout, an Abort of its own, the end
-// of the Context in the options. Nobody has to read it. It keeps the first few errors and drops the
+// of the Context in the options; and of messages that were discarded after Close. Nobody
+// has to read it. It keeps the first few errors and drops the
 // newest, and is closed when Closed is ready.
 func (c *Conn) Errors() <-chan error {
 	c.mu.Lock()

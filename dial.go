@@ -122,8 +122,9 @@ type DialOptions struct {
 	// is not received being given up. The context given to Dial does not, it only
 	// bounds that call. Default: none.
 	Context context.Context
-	// Logger is told of errors (Warn) and ends (Debug, as are an Abort and the end of
-	// Context), with the URL without its query, which may have secrets. Default: silent.
+	// Logger is told of errors (Warn), and of ends, with an Abort and the end of Context
+	// as their causes (Debug), with the URL without its query, which may have secrets.
+	// Default: silent.
 	Logger *slog.Logger
 	// Trace is told of pings and pongs.
 	Trace *Trace

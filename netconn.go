@@ -71,7 +71,7 @@ func (c *Conn) streamEnd() error {
 	case e.Err != nil:
 		return e.Err
 	}
-	return &CloseError{Code: e.Code, Reason: e.Reason, Received: c.end.peerFirst}
+	return c.closedError()
 }
 
 func (n *netConn) Write(p []byte) (int, error) {

@@ -243,7 +243,7 @@ func (c *Conn) gotClose(payload []byte) error {
 	}
 	c.mu.Lock()
 	c.closeReceived = true
-	c.atEnd().peerFirst = !c.closeQueued
+	c.atEnd().peerFirst = !c.closeQueued && c.atEnd().cause != errAborted
 	c.atEnd().receivedCode, c.atEnd().receivedReason = code, reason
 	c.mu.Unlock()
 	return &CloseError{Code: code, Reason: reason, Received: true}

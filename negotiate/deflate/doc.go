@@ -11,8 +11,9 @@
 // worked on. Between messages a connection holds some 150 bytes and, with context
 // takeover, history:
 //
-//   - of what it has sent, 1.5 KiB, or 4 KiB once a message was longer than that, as
-//     that gives nearly the size on the wire of all that the protocol allows;
+//   - of what it has sent, 1.5 KiB, or 4 KiB where the last message was longer than
+//     that, as that gives nearly the size on the wire of all that the protocol allows
+//     (the memory stays where it was needed once);
 //   - of what it has received, the peer's window: 2 KiB where a server could agree on
 //     [DefaultClientWindowBits], else up to 32 KiB, since the peer may refer to any
 //     byte of it.
