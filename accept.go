@@ -30,7 +30,8 @@ type AcceptOptions struct {
 	// "example.com", "*.example.com" (which is a.b.example.com too, but neither
 	// example.com nor another port than that of the scheme), "https://example.com:8443".
 	// A "*" is every host; what is not scheme and host, such as "file://", is named
-	// whole. Requests without an Origin, which are not from pages, are let in. A malformed pattern refuses with 500 whom it would have to be compared to.
+	// whole. Requests without an Origin, which are not from pages, are let in. A
+	// malformed pattern refuses with 500 whom it would have to be compared to.
 	OriginPatterns []string
 	// InsecureSkipOriginCheck lets the pages of every origin connect, with the
 	// cookies of whoever looks at them. Set it only where such cookies do not

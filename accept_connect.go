@@ -28,7 +28,8 @@ func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, a
 	}
 	c := newConn(opts.settings())
 	u := openedURL(targetOf(r), r.Host, opts.secure(r))
-	c.makeExtra().request, c.makeExtra().target = r, &u
+	x := c.makeExtra()
+	x.request, x.target = r, &u
 	// What has come until the end of the request is still delivered.
 	t.stop = context.AfterFunc(r.Context(), func() {
 		if !t.timedOut() { // which the write tells

@@ -11,7 +11,7 @@ import (
 // extra is what many connections do without: those of a server that does as most, and
 // the idle ones.
 type extra struct {
-	target      *url.URL // of a client
+	target      *url.URL // of a client, and of a request that is kept
 	version     string   // where it is not that of RFC 6455
 	subprotocol string
 	request     *http.Request
@@ -39,7 +39,7 @@ func (s *state) extra() *extra {
 	return s.extras
 }
 
-// makeExtra is made when first used.
+// makeExtra makes it when it is first used.
 func (s *state) makeExtra() *extra {
 	if s.extras == nil {
 		s.extras = new(extra)
