@@ -110,11 +110,11 @@ nothing. A connection that has ended leaves no goroutine.
 
 Calls on a connection that is closing or closed return an error that is [ErrClosed]
 for [errors.Is]; a [*CloseError] in its chain tells the code and reason, and whose
-they were. Close and Abort may be called then: Close returns what ended the connection,
-nil for a clean close. Failed handshakes are a [*HandshakeError] with the status and headers,
-violations of the protocol a [*ProtocolError] that names the rule's section, calls
-that can not be carried out as they were made a [*UsageError], and peers that are
-silent for too long a [*TimeoutError].
+they were. Close and Abort may be called then: Close returns what ended the
+connection, nil for a clean close. Failed handshakes are a [*HandshakeError] with the
+status and headers, violations of the protocol a [*ProtocolError] that names the
+rule's section, calls that can not be carried out as they were made a [*UsageError],
+and peers that are silent for too long a [*TimeoutError].
 
 # Limits
 

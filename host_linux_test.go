@@ -405,6 +405,16 @@ func TestHostReads(t *testing.T) {
 		c.mu.Unlock()
 		return c, far
 	}
+	// servedConn is one that has read all there is: a message.
+	servedConn := func(t *testing.T) *Conn {
+		c, far := guestConn(t)
+		say(t, far, hi)
+		time.Sleep(converses)
+		if !serve(c) {
+			t.Error("it is one message")
+		}
+		return c
+	}
 	t.Run("nothing", func(t *testing.T) {
 		c, _ := guestConn(t)
 		if !serve(c) {
@@ -436,12 +446,7 @@ func TestHostReads(t *testing.T) {
 		}
 	})
 	t.Run("bytes before an error", func(t *testing.T) {
-		c, far := guestConn(t)
-		say(t, far, hi)
-		time.Sleep(converses)
-		if !serve(c) {
-			t.Error("it is one message")
-		}
+		c := servedConn(t)
 		c.unsettled = &unsettled{err: syscall.ECONNRESET}
 		feed(c.reader, []byte(hi))
 		go c.readLoop()
@@ -476,12 +481,7 @@ func TestHostReads(t *testing.T) {
 		}
 	})
 	t.Run("a deadline meanwhile", func(t *testing.T) {
-		c, far := guestConn(t)
-		say(t, far, hi)
-		time.Sleep(converses)
-		if !serve(c) {
-			t.Error("more than one message")
-		}
+		c := servedConn(t)
 		c.freeReader(time.Minute)
 		if err := c.rest(); err == errResting {
 			t.Error("rests, with a deadline that nobody waits for")
