@@ -132,6 +132,8 @@ func TestAcceptRefuses(t *testing.T) {
 		{"short key", sampleKey, "AAAA", 400, "", ""},
 		{"version 12", "Version: 13", "Version: 12", 426, "Sec-WebSocket-Version", "13"},
 		{"no version", "Sec-WebSocket-Version: 13\r\n", "", 426, "Sec-WebSocket-Version", "13"},
+		{"a body", "\r\n\r\n", "\r\nContent-Length: 6\r\n\r\n\x81\x80\x00\x00\x00\x00", 400, "", ""},
+		{"a body in chunks", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "", ""},
 		{"another origin", "\r\n\r\n", "\r\nOrigin: http://elsewhere.com\r\n\r\n", 403, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -155,6 +157,32 @@ func TestAcceptRefuses(t *testing.T) {
 				t.Errorf("Accept: %v", err)
 			}
 		})
+	}
+}
+
+// Whatever middleware has put into a request, there is one.
+func TestRequestAfterMiddleware(t *testing.T) {
+	leavesNothing(t)
+	accepted := make(chan *http.Request, 1)
+	p := call(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("X-User", r.FormValue("user"))
+		r.Header.Set("Host", "elsewhere.example")
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Abort()
+		accepted <- c.Request()
+	}), nil))
+	p.write([]byte(strings.Replace(sampleRequest, "/chat", "/chat?user=a%00b", 1)))
+	p.wantHead()
+	r := <-accepted
+	if r == nil {
+		t.Fatal("no request")
+	}
+	if r.Host != "example.com" || r.URL.Path != "/chat" || r.Header.Get("X-User") != "a\x00b" {
+		t.Errorf("host %q, path %q, header %q", r.Host, r.URL.Path, r.Header)
 	}
 }
 

@@ -121,7 +121,7 @@ func packRequest(r *http.Request) string {
 			continue
 		}
 		for _, value := range values {
-			writeStrings(&head, name, ": ", oneLine(value), "\r\n")
+			writeStrings(&head, oneLine(name), ": ", oneLine(value), "\r\n")
 		}
 	}
 	head.WriteString("\r\n")
@@ -154,18 +154,32 @@ func unpackTarget(packed string) (uri, host string) {
 	return uri, host
 }
 
-// unpackHead makes a request again.
-func unpackHead(packed string) (*http.Request, error) {
-	r, err := negotiate.ParseRequest(packed[1:])
-	if err != nil {
-		return nil, err
+// unpackHead makes a request again. It reads what packRequest has written and nothing
+// else, and so takes what no peer can send, but middleware can have put there.
+func unpackHead(packed string) *http.Request {
+	line, fields, _ := strings.Cut(packed[1:], packedVersion)
+	method, _, _ := strings.Cut(line, " ")
+	uri, host := unpackTarget(packed)
+	r := &http.Request{
+		Method: method, URL: new(url.URL), RequestURI: uri,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header), Host: host, Body: http.NoBody,
+	}
+	if u, err := url.ParseRequestURI(uri); err == nil {
+		r.URL = u
 	}
 	for i, f := range usualFields {
 		if packed[0]&(1<<i) != 0 {
 			r.Header[f.name] = []string{f.value}
 		}
 	}
-	return r, nil
+	_, fields, _ = strings.Cut(fields, "\r\n") // behind the host
+	for field := range strings.SplitSeq(fields, "\r\n") {
+		if name, value, ok := strings.Cut(field, ": "); ok {
+			r.Header[name] = append(r.Header[name], value)
+		}
+	}
+	return r
 }
 
 // addressOf is the text of an address, which a net.Conn need not have.
@@ -178,10 +192,7 @@ func addressOf(a net.Addr) string {
 
 // unpackRequest makes the request of what is kept of it.
 func (c *Conn) unpackRequest() *http.Request {
-	r, err := unpackHead(c.requestHead)
-	if err != nil {
-		return nil
-	}
+	r := unpackHead(c.requestHead)
 	if c.transport == nil {
 		return r
 	}

@@ -42,6 +42,22 @@ func TestHixie76Example(t *testing.T) {
 	}
 }
 
+// Its eight bytes are a body to some, and nothing else is.
+func TestHixie76Body(t *testing.T) {
+	for length, status := range map[string]int{"8": 0, "7": 400, "9": 400} {
+		request := strings.Replace(hixieRequest, "\r\n\r\n", "\r\nContent-Length: "+length+"\r\n\r\n", 1)
+		h, err := Server(readRequest(t, request), drafts)
+		switch {
+		case status != 0:
+			wantRefused(t, err, status, "7.8")
+		case err != nil:
+			t.Errorf("%s: %v", length, err)
+		case !h.NeedsBody():
+			t.Errorf("%s: no body needed", length)
+		}
+	}
+}
+
 func TestHixie75Bytes(t *testing.T) {
 	const request = "GET /demo?a=b HTTP/1.1\r\n" +
 		"Upgrade: WebSocket\r\n" +

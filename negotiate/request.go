@@ -50,6 +50,10 @@ func checkUpgrade(r *http.Request, opts *ServerOptions) *Error {
 	// HTTP/1.0 request" (RFC 9110, section 7.8)
 	case !r.ProtoAtLeast(1, 1):
 		return badRequest(sectionRequest, "a WebSocket request is HTTP/1.1 or later")
+	// "The "Request-URI" part of the request MUST match the /resource name/ [...] (a
+	// relative URI) or be an absolute http/https URI" (section 4.1)
+	case r.URL != nil && r.URL.Opaque != "":
+		return badRequest("RFC 6455, section 4.1", "the target is neither a path nor the URL of one")
 	// "A |Host| header field containing the server's authority" (item 2)
 	case !validHost(r.Host):
 		return badRequest(sectionRequest, "the Host header is missing or malformed")
@@ -61,6 +65,17 @@ func checkUpgrade(r *http.Request, opts *ServerOptions) *Error {
 		return badRequest(sectionRequest, "the Connection header does not list upgrade")
 	}
 	return nil
+}
+
+// checkBody refuses a request that has a body: what comes behind the head is frames, and
+// "the client can't change the protocol it is sending in the middle of a message" (RFC
+// 9110, section 7.8). A proxy that passes one on would not agree on where it ends. Some
+// say of the eight bytes of hixie-76 that they are one.
+func checkBody(r *http.Request, version string) *Error {
+	if len(r.TransferEncoding) == 0 && (r.ContentLength <= 0 || version == Hixie76 && r.ContentLength == 8) {
+		return nil
+	}
+	return badRequest("RFC 9110, section 7.8", "a WebSocket request has no body")
 }
 
 // requestVersion tells which protocol version r speaks: a header of RFC 6455

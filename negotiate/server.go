@@ -120,6 +120,9 @@ func newServer(r *http.Request, opts *ServerOptions) (*ServerHandshake, *Error) 
 	if e != nil {
 		return nil, e
 	}
+	if e := checkBody(r, version); e != nil {
+		return nil, e
+	}
 	h := &ServerHandshake{Version: version}
 	if h.reply, e = newReply(r, version, opts); e != nil {
 		return nil, e

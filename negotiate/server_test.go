@@ -99,8 +99,13 @@ func TestRequestRules(t *testing.T) {
 		{"HTTP/1.0", []string{"HTTP/1.1", "HTTP/1.0"}, 400, "4.2.1"},
 		{"HTTP/1.2", []string{"HTTP/1.1", "HTTP/1.2"}, 0, ""},
 		{"absolute URI", []string{"GET /chat", "GET http://server.example.com/chat"}, 0, ""},
+		{"opaque URI", []string{"GET /chat", "GET mailto:a"}, 400, "4.1"},
 		{"no host", []string{"Host: server.example.com\r\n", ""}, 400, "4.2.1"},
 		{"malformed host", []string{"Host: server", "Host: evil@server"}, 400, "4.2.1"},
+
+		{"body", []string{version, version + "Content-Length: 8\r\n"}, 400, "7.8"},
+		{"body in chunks", []string{version, version + "Transfer-Encoding: chunked\r\n"}, 400, "7.8"},
+		{"empty body", []string{version, version + "Content-Length: 0\r\n"}, 0, ""},
 
 		{"no upgrade", []string{upgrade, ""}, 426, "4.2.1"},
 		{"other upgrade", []string{upgrade, "Upgrade: h2c\r\n"}, 426, "4.2.1"},
