@@ -203,7 +203,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	}
 	c := opts.newConn(agreed)
 	c.requestHead, c.secure = packRequest(r), opts.secure(r)
-	a := accepting{c, network, agreed, opts.handshakeTimeout()}
+	a := accepting{context.Background(), c, network, agreed, newLimit(opts)}
 	if err := a.begin(rest); err != nil {
 		return nil, err
 	}
@@ -292,10 +292,32 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 // of the 4 KiB of stack that its goroutine has by then, and to grow it once more took 3%
 // of the processor time of handshake, echo and close.
 type accepting struct {
+	ctx     context.Context // interrupts the network when it ends
 	conn    *Conn
 	network net.Conn
 	agreed  *negotiate.ServerHandshake
+	limit   limit
+}
+
+// A limit is when all of a handshake is to be done.
+type limit struct {
 	timeout time.Duration
+	by      time.Time
+}
+
+func newLimit(opts *AcceptOptions) limit {
+	timeout := opts.handshakeTimeout()
+	return limit{timeout, time.Now().Add(timeout)}
+}
+
+// impose ends what is under way on a network connection in time: by its deadline, or where
+// it has none by its end, unless that is stopped.
+func (l limit) impose(c net.Conn) (stop func()) {
+	if c.SetDeadline(l.by) == nil {
+		return func() {}
+	}
+	timer := time.AfterFunc(time.Until(l.by), func() { c.Close() })
+	return func() { timer.Stop() }
 }
 
 // begin responds and starts the connection. Where the response has to wait for more
@@ -336,14 +358,15 @@ func (a *accepting) handshake(t transport, rest []byte) handshake {
 // complete waits for the eight bytes that follow the request of hixie-76, maybe
 // later: a proxy may want to see the response first, or send the request first.
 func (a *accepting) complete(ctx context.Context, rest []byte) (*handshake, error) {
-	a.network.SetDeadline(time.Now().Add(a.timeout))
+	defer a.limit.impose(a.network)()
 	defer context.AfterFunc(ctx, func() { interrupt(a.network) })()
+	a.ctx = ctx
 	var body [8]byte
 	n := copy(body[:], rest)
 	if _, err := io.ReadFull(a.network, body[n:]); err != nil {
 		a.network.Close()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = &TimeoutError{"body of the request", a.timeout}
+			err = &TimeoutError{"body of the request", a.limit.timeout}
 		}
 		return nil, &HandshakeError{Reason: "the request's body did not come", Err: err}
 	}
@@ -368,11 +391,10 @@ func (a *accepting) respond() (transport, error) {
 }
 
 // send writes the response. What does not find room at once, which is little for a
-// socket that has sent nothing yet, has to within the timeout.
+// socket that has sent nothing yet, has to in time. A connection that has no deadlines has
+// none to clear.
 func (a *accepting) send(t transport) error {
-	if err := a.network.SetDeadline(time.Time{}); err != nil {
-		return err
-	}
+	a.network.SetDeadline(time.Time{})
 	w := directWrites.Get().(*directWrite)
 	w.head = codec.NewBuffer(1 << 10)
 	w.head.Bytes = a.agreed.AppendResponse(w.head.Bytes)
@@ -382,11 +404,15 @@ func (a *accepting) send(t transport) error {
 		return err
 	}
 	defer left.Release()
-	a.network.SetDeadline(time.Now().Add(a.timeout))
+	defer a.limit.impose(a.network)()
+	if err := a.ctx.Err(); err != nil { // looked at here, as its end sets the deadline too
+		return err
+	}
 	if _, err := a.network.Write(left.Bytes); err != nil {
 		return err
 	}
-	return a.network.SetDeadline(time.Time{})
+	a.network.SetDeadline(time.Time{})
+	return nil
 }
 
 // The writers of a server have no state, so one of each does for all.

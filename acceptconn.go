@@ -28,9 +28,10 @@ func AcceptConn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *h
 		opts = &noAcceptOptions
 	}
 	growStackToShake()
-	c.SetDeadline(time.Now().Add(opts.handshakeTimeout()))
+	l := newLimit(opts)
+	defer l.impose(c)()
 	stop := interruptAfter(ctx, c)
-	conn, request, err := acceptOn(ctx, c, opts)
+	conn, request, err := acceptOn(ctx, c, opts, l)
 	if !stop() {
 		if conn != nil {
 			conn.Abort()
@@ -56,7 +57,7 @@ func interruptAfter(ctx context.Context, c net.Conn) (stop func() bool) {
 func neverInterrupted() bool { return true }
 
 // acceptOn takes one step after the other. Where one fails it has refused the peer.
-func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *http.Request, error) {
+func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions, l limit) (*Conn, *http.Request, error) {
 	head, rest, err := receiveHead(ctx, c, opts)
 	if err != nil {
 		return nil, nil, refuseConn(ctx, c, err)
@@ -71,7 +72,7 @@ func acceptOn(ctx context.Context, c net.Conn, opts *AcceptOptions) (*Conn, *htt
 	}
 	conn := opts.newConn(agreed)
 	conn.requestHead, conn.secure = packRequest(request), opts.secure(request)
-	a := accepting{conn, c, agreed, opts.handshakeTimeout()}
+	a := accepting{ctx, conn, c, agreed, l}
 	if err := a.begin(rest); err != nil {
 		return nil, request, err
 	}

@@ -117,6 +117,76 @@ func TestAcceptConnCutOff(t *testing.T) {
 	})
 }
 
+// A connection that has no deadlines, as that of a tunnel over SSH.
+type timeless struct{ net.Conn }
+
+var errTimeless = errors.New("deadlines are not supported")
+
+func (timeless) SetDeadline(time.Time) error      { return errTimeless }
+func (timeless) SetReadDeadline(time.Time) error  { return errTimeless }
+func (timeless) SetWriteDeadline(time.Time) error { return errTimeless }
+
+func TestAcceptConnWithoutDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		go io.WriteString(far, request13[:50])
+		began := time.Now()
+		if _, _, err := AcceptConn(t.Context(), timeless{near}, &AcceptOptions{HandshakeTimeout: time.Second}); err == nil || time.Since(began) != time.Second {
+			t.Errorf("half a request: %v after %v", err, time.Since(began))
+		}
+
+		near, far = net.Pipe()
+		go io.WriteString(far, request13)
+		go io.Copy(io.Discard, far)
+		c, _, err := AcceptConn(t.Context(), timeless{near}, &AcceptOptions{HandshakeTimeout: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if state := c.State(); state != StateOpen {
+			t.Errorf("%v after the time for the handshake", state)
+		}
+		c.Abort()
+		<-c.Closed()
+	})
+}
+
+// All of a handshake has the time, not each of its steps.
+func TestAcceptConnTakesTheTimeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe() // whose far end reads no response
+		defer far.Close()
+		go func() {
+			time.Sleep(900 * time.Millisecond)
+			io.WriteString(far, request13)
+		}()
+		began := time.Now()
+		if _, _, err := AcceptConn(t.Context(), near, &AcceptOptions{HandshakeTimeout: time.Second}); err == nil || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// The end of ctx in the application's own part of the handshake is not forgotten when the
+// response is written.
+func TestAcceptConnInterruptedInCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe() // whose far end reads no response
+		defer far.Close()
+		go io.WriteString(far, request13)
+		ctx, cancel := context.WithCancel(t.Context())
+		check := func(*http.Request) error {
+			cancel()
+			synctest.Wait()
+			return nil
+		}
+		began := time.Now()
+		if _, _, err := AcceptConn(ctx, near, &AcceptOptions{Check: check}); !errors.Is(err, context.Canceled) || time.Since(began) != 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
 func TestAcceptConnInterrupted(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
