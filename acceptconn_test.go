@@ -315,26 +315,51 @@ func TestAcceptConnOverTLS(t *testing.T) {
 func TestAbortOverTLSIsAtOnce(t *testing.T) {
 	s := httptest.NewTLSServer(http.NotFoundHandler())
 	defer s.Close()
-	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe()
-		defer far.Close()
-		answered := make(chan struct{})
-		go func() {
-			defer close(answered)
-			client := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
-			io.WriteString(client, request13)
-			io.ReadFull(client, make([]byte, len("HTTP/1.1 101")))
-		}()
-		c, _, err := AcceptConn(t.Context(), tls.Server(near, &tls.Config{Certificates: s.TLS.Certificates}), nil)
-		if err != nil {
-			t.Fatal(err)
+	for name, sent := range map[string]string{"": "", "after a breach of the protocol": "\x8f\x80\x00\x00\x00\x00"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				defer far.Close()
+				answered := make(chan struct{})
+				go func() {
+					defer close(answered)
+					client := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
+					io.WriteString(client, request13)
+					io.ReadFull(client, make([]byte, len("HTTP/1.1 101")))
+					io.WriteString(client, sent)
+				}()
+				c, _, err := AcceptConn(t.Context(), tls.Server(near, &tls.Config{Certificates: s.TLS.Certificates}), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				<-answered
+				synctest.Wait()
+				began := time.Now()
+				c.Abort()
+				<-c.Closed()
+				if d := time.Since(began); d > 0 {
+					t.Errorf("it took %v", d)
+				}
+			})
+		})
+	}
+}
+
+// A connection through a proxy may have TLS in TLS.
+func TestBare(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	config := &tls.Config{InsecureSkipVerify: true}
+	for name, c := range map[string]net.Conn{
+		"plain":                       near,
+		"TLS":                         tls.Client(near, config),
+		"TLS in TLS":                  tls.Client(tls.Client(near, config), config),
+		"TLS behind early bytes":      &tunnel{Conn: tls.Client(near, config)},
+		"TLS in TLS with early bytes": tls.Client(&tunnel{Conn: tls.Client(near, config)}, config),
+	} {
+		if bare(c) != near {
+			t.Errorf("%s: %T", name, bare(c))
 		}
-		<-answered
-		began := time.Now()
-		c.Abort()
-		<-c.Closed()
-		if d := time.Since(began); d > 0 {
-			t.Errorf("it took %v", d)
-		}
-	})
+	}
 }

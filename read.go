@@ -550,6 +550,9 @@ func (c *Conn) failProtocol(e *ProtocolError) {
 	c.kick()
 	c.mu.Unlock()
 	<-f.done
+	if f.err != nil {
+		return // TLS would wait to end its side too
+	}
 	c.transport.closeWrite()
 	c.drain()
 }

@@ -119,11 +119,20 @@ func (t *connTransport) localAddr() net.Addr                { return t.LocalAddr
 func (t *connTransport) remoteAddr() net.Addr               { return t.RemoteAddr() }
 
 // abort does without the alert that ends TLS: it waits for a peer that may not read.
-func (t *connTransport) abort() error {
-	if secure, ok := t.Conn.(*tls.Conn); ok {
-		return secure.NetConn().Close()
+func (t *connTransport) abort() error { return bare(t.Conn).Close() }
+
+// bare is the network connection below TLS, of which a proxy may have made two layers.
+func bare(c net.Conn) net.Conn {
+	for {
+		switch layer := c.(type) {
+		case *tls.Conn:
+			c = layer.NetConn()
+		case *tunnel:
+			c = layer.Conn
+		default:
+			return c
+		}
 	}
-	return t.Conn.Close()
 }
 
 func (t *connTransport) closeWrite() error {
