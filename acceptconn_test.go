@@ -117,40 +117,6 @@ func TestAcceptConnCutOff(t *testing.T) {
 	})
 }
 
-// A connection that has no deadlines, as that of a tunnel over SSH.
-type timeless struct{ net.Conn }
-
-var errTimeless = errors.New("deadlines are not supported")
-
-func (timeless) SetDeadline(time.Time) error      { return errTimeless }
-func (timeless) SetReadDeadline(time.Time) error  { return errTimeless }
-func (timeless) SetWriteDeadline(time.Time) error { return errTimeless }
-
-func TestAcceptConnWithoutDeadlines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe()
-		go io.WriteString(far, request13[:50])
-		began := time.Now()
-		if _, _, err := AcceptConn(t.Context(), timeless{near}, &AcceptOptions{HandshakeTimeout: time.Second}); err == nil || time.Since(began) != time.Second {
-			t.Errorf("half a request: %v after %v", err, time.Since(began))
-		}
-
-		near, far = net.Pipe()
-		go io.WriteString(far, request13)
-		go io.Copy(io.Discard, far)
-		c, _, err := AcceptConn(t.Context(), timeless{near}, &AcceptOptions{HandshakeTimeout: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Second)
-		if state := c.State(); state != StateOpen {
-			t.Errorf("%v after the time for the handshake", state)
-		}
-		c.Abort()
-		<-c.Closed()
-	})
-}
-
 // All of a handshake has the time, not each of its steps.
 func TestAcceptConnTakesTheTimeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -408,10 +408,8 @@ func (d *dialing) exchange(conn net.Conn) (rest []byte, err error) {
 		return nil, err
 	}
 	d.keepCookies(response.Header)
-	if d.opts.MaxRedirects > 0 && redirects(response) {
-		if err = d.redirect(response); err == nil {
-			return nil, errRedirected
-		}
+	if err = d.follow(response); err == errRedirected {
+		return nil, err
 	}
 	return nil, refusal(conn, err, response, buffer.Bytes[n:])
 }
@@ -450,7 +448,8 @@ func refusal(conn net.Conn, err error, response *negotiate.ResponseError, rest [
 	if response.Chunked {
 		source = httputil.NewChunkedReader(source)
 	}
-	conn.SetReadDeadline(time.Now().Add(lingerTimeout))
+	// Not by a deadline: one that is there already may be nearer.
+	defer time.AfterFunc(lingerTimeout, func() { interrupt(conn) }).Stop()
 	body, _ := io.ReadAll(io.LimitReader(source, want))
 	return &HandshakeError{
 		Status: response.Status, Header: response.Header, Body: body, Err: err,

@@ -49,18 +49,23 @@ func (d *dialing) tunnel(ctx context.Context, c *Conn) (*handshake, error) {
 	}))
 	stop := context.AfterFunc(ctx, cancel)
 	response, err := d.opts.RoundTripper.RoundTrip(request)
-	if !stop() && err == nil {
-		response.Body.Close()
-		err = ctx.Err()
-	}
 	if err != nil {
+		stop()
 		cancel()
 		return nil, err
 	}
 	t.in = response.Body
-	d.keepCookies(response.Header)
-	if err := d.request.ConsumeConnect(response.StatusCode, response.Header); err != nil {
-		return nil, t.refusal(response, err)
+	err = d.consumeConnect(response)
+	if err != nil && err != errRedirected {
+		err = t.refusal(response, err)
+	}
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		t.close()
+		d.request.Pipeline.Close()
+		return nil, err
 	}
 	head := *response
 	head.Request, head.Body = nil, http.NoBody
@@ -74,6 +79,18 @@ func (d *dialing) tunnel(ctx context.Context, c *Conn) (*handshake, error) {
 		target:      d.target.URL,
 		response:    &head,
 	}, nil
+}
+
+// consumeConnect looks at the response. The error is errRedirected where another URL is to
+// be tried.
+func (d *dialing) consumeConnect(response *http.Response) error {
+	d.keepCookies(response.Header)
+	err := d.request.ConsumeConnect(response.StatusCode, response.Header)
+	var refused *negotiate.ResponseError
+	if errors.As(err, &refused) {
+		return d.follow(refused)
+	}
+	return err
 }
 
 // connectRequest makes the extended CONNECT, in both of the ways in which clients
@@ -99,7 +116,6 @@ func (d *dialing) connectRequest() *http.Request {
 func (t *requestTransport) refusal(response *http.Response, err error) error {
 	t.setReadDeadline(time.Now().Add(lingerTimeout))
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
-	t.close()
 	return &HandshakeError{
 		Status: response.StatusCode, Header: response.Header, Body: body, Err: err,
 		protocol: response.StatusCode/100 == 2,

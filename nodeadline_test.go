@@ -1,11 +1,14 @@
 package websocket
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -78,4 +81,49 @@ func TestNoKeepaliveWithoutPings(t *testing.T) {
 	}
 	c.Abort()
 	peer.wantEnd()
+}
+
+func TestAcceptConnWithoutDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		go io.WriteString(far, request13[:50])
+		began := time.Now()
+		if _, _, err := AcceptConn(t.Context(), noDeadlineConn{near}, &AcceptOptions{HandshakeTimeout: time.Second}); err == nil || time.Since(began) != time.Second {
+			t.Errorf("half a request: %v after %v", err, time.Since(began))
+		}
+
+		near, far = net.Pipe()
+		go io.WriteString(far, request13)
+		go io.Copy(io.Discard, far)
+		c, _, err := AcceptConn(t.Context(), noDeadlineConn{near}, &AcceptOptions{HandshakeTimeout: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if state := c.State(); state != StateOpen {
+			t.Errorf("%v after the time for the handshake", state)
+		}
+		c.Abort()
+		<-c.Closed()
+	})
+}
+
+// A refusal is told though the connection has no deadlines.
+func TestDialRefusedWithoutDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		go func() {
+			http.ReadRequest(bufio.NewReader(far))
+			io.WriteString(far, "HTTP/1.1 403 Forbidden\r\n\r\nno")
+		}()
+		began := time.Now()
+		_, err := Dial(t.Context(), "ws://example.com", &DialOptions{
+			NetDialContext: func(context.Context, string, string) (net.Conn, error) { return noDeadlineConn{near}, nil },
+		})
+		var failed *HandshakeError
+		if !errors.As(err, &failed) || failed.Status != 403 || string(failed.Body) != "no" || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
 }

@@ -56,6 +56,18 @@ func redirects(response *negotiate.ResponseError) bool {
 	return false
 }
 
+// follow turns to where a response leads, if it does and the options allow: then the error
+// is errRedirected, else the response or what was wrong with where it leads.
+func (d *dialing) follow(response *negotiate.ResponseError) error {
+	if d.opts.MaxRedirects == 0 || !redirects(response) {
+		return response
+	}
+	if err := d.redirect(response); err != nil {
+		return err
+	}
+	return errRedirected
+}
+
 // redirect turns to where the response leads. The error is a [*RedirectError].
 func (d *dialing) redirect(response *negotiate.ResponseError) error {
 	refuse := func(reason string) error {

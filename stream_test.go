@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -431,6 +432,88 @@ func TestStreamDialInterrupted(t *testing.T) {
 	c, err := websocket.Dial(ctx, "wss"+s.URL[len("https"):], &websocket.DialOptions{RoundTripper: transport})
 	if c != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, %v", c, err)
+	}
+}
+
+// Redirects are followed over streams as over HTTP/1.1.
+func TestStreamRedirect(t *testing.T) {
+	leavesNothing(t)
+	s := h2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/there":
+			websocket.Handler(echoUnlessDeaf, nil).ServeHTTP(w, r)
+		case "/circle/chat":
+			w.Header().Set("Location", r.URL.Path)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		default:
+			w.Header().Set("Location", "/there")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}
+	}))
+	c, err := dialH2(t, s, websocket.DialOptions{MaxRedirects: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.URL().Path != "/there" {
+		t.Errorf("it led to %v", c.URL())
+	}
+	if err := c.Close(t.Context(), 1000, ""); err != nil {
+		t.Error(err)
+	}
+
+	var failed *websocket.HandshakeError
+	var redirect *websocket.RedirectError
+	if _, err := dialH2(t, s, websocket.DialOptions{}); !errors.As(err, &failed) || failed.Status != 307 || errors.As(err, &redirect) {
+		t.Errorf("not asked to follow: %v", err)
+	}
+	s.URL += "/circle"
+	if _, err := dialH2(t, s, websocket.DialOptions{MaxRedirects: 3}); !errors.As(err, &failed) || failed.Status != 307 || !errors.As(err, &redirect) {
+		t.Errorf("in a circle: %v", err)
+	}
+}
+
+// A cancelJar ends a context when it is given cookies, and lets that take effect.
+type cancelJar struct{ cancel context.CancelFunc }
+
+func (cancelJar) Cookies(*url.URL) []*http.Cookie { return nil }
+
+func (j cancelJar) SetCookies(*url.URL, []*http.Cookie) {
+	j.cancel()
+	time.Sleep(20 * time.Millisecond)
+}
+
+// Who ends the context does not wait for the rest of a refusal.
+func TestDialInterruptedInARefusal(t *testing.T) {
+	leavesNothing(t)
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "a=b")
+		w.WriteHeader(http.StatusForbidden)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	h1 := httptest.NewServer(refuse)
+	defer h1.Close()
+	for name, dial := range map[string]func(context.Context, websocket.DialOptions) (*websocket.Conn, error){
+		"HTTP/1.1": func(ctx context.Context, opts websocket.DialOptions) (*websocket.Conn, error) {
+			return websocket.Dial(ctx, h1.URL, &opts)
+		},
+		"HTTP/2": func(ctx context.Context, opts websocket.DialOptions) (*websocket.Conn, error) {
+			s := h2Server(t, refuse)
+			transport := &wshttp2.Transport{TLSConfig: trustingServer(s)}
+			t.Cleanup(transport.CloseIdleConnections)
+			opts.RoundTripper = transport
+			return websocket.Dial(ctx, s.URL, &opts)
+		},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		c, err := dial(ctx, websocket.DialOptions{Jar: cancelJar{cancel}})
+		if c != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+		if d := time.Since(began); d > 900*time.Millisecond {
+			t.Errorf("%s: it took %v", name, d)
+		}
 	}
 }
 
