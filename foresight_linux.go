@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/chanws/websocket/codec"
@@ -15,11 +16,14 @@ const tcpInq = 36
 // is a system call, and saves one that finds nothing after each read.
 const foresightAfter = 4
 
-// foresight is what tells what is left to be read.
-type foresight struct {
-	reads uint8
-	asked bool
-}
+// foresight is what tells what is left to be read: first the number of reads, and then one
+// of the two below.
+type foresight struct{ atomic.Uint32 }
+
+const (
+	sighted = foresightAfter // the kernel tells, and the host of a reset
+	blind   = foresightAfter + 1
+)
 
 // receive reads once, and reports whether it is known that nothing is left.
 func (t *socketTransport) receive(fd int, r codec.Reader) (n int, drained bool, err error) {
@@ -33,19 +37,38 @@ func (t *socketTransport) receive(fd int, r codec.Reader) (n int, drained bool, 
 	return n, n > 0 && bytesLeft(control[:size]) == 0, err
 }
 
-// foresees reports whether reads tell what is left. Without a clock they need not: a
-// connection that was reset at once after the bytes is not known to be before it is
-// read again, and the clock sees to that. It stands still where there is no place to rest.
+// foresees reports whether reads tell what is left. They do not of a reset that came
+// behind it, which nobody would be told of again once the bytes are read: the host sees to
+// that, see hangUp. It can not for sockets that have no place to rest.
 func (t *socketTransport) foresees(fd int) bool {
-	if !t.consumer.consumes() {
+	if !t.consumer.consumes() || t.idle.restless {
 		return false
 	}
-	f := &t.foresight
-	if f.reads < foresightAfter {
-		f.reads++
-		f.asked = f.reads == foresightAfter && syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpInq, 1) == nil
+	reads := t.foresight.Load()
+	if reads < foresightAfter {
+		reads++
+		t.foresight.Store(reads) // before the host can know better
+		if reads == sighted && !t.askForesight(fd) {
+			reads = blind
+			t.foresight.Store(blind)
+		}
 	}
-	return f.asked && t.idle.ticking && !t.idle.restless
+	return reads == sighted
+}
+
+func (t *socketTransport) askForesight(fd int) bool {
+	c, ok := t.consumer.(*Conn)
+	return ok && !inBubble() && syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpInq, 1) == nil && t.idle.place.watch(c)
+}
+
+// hangUp has the reader, whatever it waits for, look what there is: the peer is gone.
+func (t *socketTransport) hangUp() {
+	t.foresight.Store(blind)
+	t.idle.mu.Lock()
+	defer t.idle.mu.Unlock()
+	if !t.idle.final {
+		t.SetReadDeadline(past)
+	}
 }
 
 // bytesLeft finds how many bytes are left in a control message: some, where there is

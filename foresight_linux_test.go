@@ -32,19 +32,21 @@ func (e *eater) consume() bool {
 	return e.next(e.consumed)
 }
 
-// foreseeing is a transport that has been told what is left, and its other end.
+// foreseeing is a transport that is told what is left, and its other end.
 func foreseeing(t *testing.T) (transport, *net.TCPConn) {
 	t.Helper()
 	near, far := roomyPair(t)
-	tr := newTransport(near, new(Conn))
+	tr := newTransport(near, new(Conn)).(*socketTransport)
 	t.Cleanup(func() { tr.close() })
-	for range foresightAfter {
-		say(t, far, "once")
-		e := &eater{next: func(int) bool { return false }}
-		if err := tr.read(e); err != nil || e.read != 4 {
-			t.Fatal(e.read, err)
+	err := tr.raw.Control(func(fd uintptr) {
+		if err := syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpInq, 1); err != nil {
+			t.Error(err)
 		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	tr.foresight.Store(sighted)
 	return tr, far.(*net.TCPConn)
 }
 
@@ -104,6 +106,39 @@ func testReset(t *testing.T, restless bool) {
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("%v, want a reset", err)
+	}
+}
+
+// A connection that has long been read from ends as soon as it is reset, be it behind a
+// message, which is still received.
+func TestResetBehindAMessage(t *testing.T) {
+	for range 5 {
+		near, far := roomyPair(t)
+		c := newConn((&AcceptOptions{}).settings())
+		c.start(&handshake{transport: newTransport(near, c), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
+		received := make(chan string, 100)
+		go func() {
+			for m := range c.Messages() {
+				received <- m.String()
+			}
+			close(received)
+		}()
+		for range 3 * foresightAfter {
+			say(t, far, hi)
+			<-received
+			time.Sleep(2 * restSoon / foresightAfter) // so that the clock goes slowly by now
+		}
+		say(t, far, "\x81\x84\x00\x00\x00\x00last")
+		far.(*net.TCPConn).SetLinger(0)
+		far.Close()
+		began := time.Now()
+		if m := <-received; m != "last" {
+			t.Fatalf("received %q", m)
+		}
+		e := <-c.Closed()
+		if d := time.Since(began); !errors.Is(e.Err, syscall.ECONNRESET) || d > restAfter/2 {
+			t.Errorf("closed with %+v after %v", e, d)
+		}
 	}
 }
 

@@ -63,8 +63,18 @@ func (h *host) attend(e syscall.EpollEvent) {
 	case e.Events == syscall.EPOLLIN:
 		h.serve(c)
 	default:
-		go c.wake()
+		go c.hangUp()
 	}
+}
+
+// hangUp has the read loop of a connection see that it is over, if it is.
+func (c *Conn) hangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.resting {
+		c.socket.hangUp()
+	}
+	c.wakeLocked()
 }
 
 // serve reads for a connection. If that is all there is to do it goes on resting.

@@ -40,6 +40,14 @@ func anyRestingPlace() *restingPlace {
 // admit has c served when there is something to read. It reports false where that can
 // not be arranged.
 func (p *restingPlace) admit(c *Conn) bool {
+	return p.enter(c, syscall.EPOLLIN|syscall.EPOLLRDHUP)
+}
+
+// watch has c, which has a goroutine to read, told of an error of its socket, of which the
+// kernel always tells.
+func (p *restingPlace) watch(c *Conn) bool { return p.enter(c, 0) }
+
+func (p *restingPlace) enter(c *Conn, events uint32) bool {
 	t := &c.socket
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -52,7 +60,7 @@ func (p *restingPlace) admit(c *Conn) bool {
 		t.idle.guest = p.nextNumber()
 		p.guests[t.idle.guest] = c
 	}
-	return p.control(t, op, syscall.EPOLLIN|syscall.EPOLLRDHUP)
+	return p.control(t, op, events)
 }
 
 // nextNumber is not 0, which stands for none.
@@ -152,7 +160,7 @@ func (p *restingPlace) look() {
 	nothing := func(uintptr) {}
 	for _, c := range guests {
 		if c.socket.raw.Control(nothing) != nil {
-			go c.wake()
+			go c.hangUp()
 		}
 	}
 }

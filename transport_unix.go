@@ -19,12 +19,14 @@ type socketTransport struct {
 	// connection rests, so that a call allocates nothing.
 	consumer  consumer
 	readReady func(fd uintptr) bool
-	readErrno uint32
-	readEOF   bool
+	readErrno uint32 // endOfInput for that
 
 	foresight foresight
 	idle      idleness
 }
+
+// endOfInput stands among the error numbers for none.
+const endOfInput = 1<<32 - 1
 
 // init makes t the transport for c, unless that is not a plain socket. Types that embed
 // one are not: they may do more in their methods than the socket does.
@@ -46,7 +48,7 @@ func (t *socketTransport) init(c net.Conn) bool {
 }
 
 func (t *socketTransport) read(c consumer) error {
-	t.consumer, t.readErrno, t.readEOF = c, 0, false
+	t.consumer, t.readErrno = c, 0
 	if t.readReady == nil {
 		t.readReady = t.readAll()
 	}
@@ -55,13 +57,13 @@ func (t *socketTransport) read(c consumer) error {
 
 // readErr is what ended the reading, if anything did.
 func (t *socketTransport) readErr() error {
-	switch {
-	case t.readEOF:
+	switch t.readErrno {
+	case 0:
+		return nil
+	case endOfInput:
 		return io.EOF
-	case t.readErrno != 0:
-		return t.readFailed(syscall.Errno(t.readErrno))
 	}
-	return nil
+	return t.readFailed(syscall.Errno(t.readErrno))
 }
 
 func (t *socketTransport) readFailed(err error) error {
@@ -89,7 +91,7 @@ func (t *socketTransport) readAll() func(fd uintptr) bool {
 				r.Idle()
 				return false
 			case err == nil:
-				t.readEOF = true
+				t.readErrno = endOfInput
 				return true
 			case err == syscall.EAGAIN:
 				r.Idle()
