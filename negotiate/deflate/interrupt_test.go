@@ -116,21 +116,24 @@ func TestPiecesDoNotShow(t *testing.T) {
 	for len(all) < 3*pieceSize {
 		all = append(all, mixed(r, r.IntN(20<<10))...)
 	}
-	for level := HuffmanOnly; level <= 9; level++ {
-		for _, size := range []int{pieceSize - 1, pieceSize, pieceSize + 1, 2 * pieceSize, 3*pieceSize - 1} {
-			for _, history := range [][]byte{nil, all[100:3000]} {
-				c := newCompressor(flate.NewWriter(nil, level))
-				c.writer.ResetDict(&c.out, history)
-				if err := errors.Join(c.write(all[:size]), c.writer.Flush()); err != nil {
-					t.Fatal(err)
-				}
-				var whole bytes.Buffer
-				c.writer.ResetDict(&whole, history)
-				c.writer.Write(all[:size])
-				c.writer.Flush()
-				if !bytes.Equal(c.out.bytes, whole.Bytes()) {
-					t.Errorf("level %d, %d bytes: it does", level, size)
-				}
+	history := all[100:3000]
+	compressors := []*compressor{newCompressor(flate.NewWriterWindow(nil, 1<<10))}
+	for _, level := range []int{HuffmanOnly, 1, 3, 5, 6, 7, 9} {
+		compressors = append(compressors, newCompressor(flate.NewWriter(nil, level)))
+	}
+	for i, c := range compressors {
+		for _, size := range []int{pieceSize + 1, 2 * pieceSize} {
+			c.out.bytes = nil
+			c.writer.ResetDict(&c.out, history)
+			if err := errors.Join(c.write(all[:size]), c.writer.Flush()); err != nil {
+				t.Fatal(err)
+			}
+			var whole bytes.Buffer
+			c.writer.ResetDict(&whole, history)
+			c.writer.Write(all[:size])
+			c.writer.Flush()
+			if !bytes.Equal(c.out.bytes, whole.Bytes()) {
+				t.Errorf("compressor %d, %d bytes: it does", i, size)
 			}
 		}
 	}
