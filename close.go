@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chanws/websocket/codec"
+	"github.com/chanws/websocket/negotiate"
 )
 
 // contextCloseTimeout bounds the closing handshake of a connection whose context
@@ -209,6 +210,12 @@ func (c *Conn) isBroken() bool {
 	return c.broken
 }
 
+func (c *Conn) isFreed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.freed
+}
+
 // fail ends the connection for a cause that the read loop does not know of, which
 // gets as long as linger to receive what has already come.
 func (c *Conn) fail(cause error, linger time.Duration) {
@@ -253,11 +260,13 @@ var past = time.Unix(1, 0)
 
 // freeReader ends the read that is under way, after the linger. A read that has
 // been ended at once stays so, whoever comes later with a linger: the writer does
-// when the same end stops it.
+// when the same end stops it. The extensions are interrupted then, both ways: what
+// they work on nobody will receive, nor can it be sent.
 func (c *Conn) freeReader(linger time.Duration) {
 	c.mu.Lock()
 	t, freed := c.transport, c.freed
 	var err error
+	var pipeline *negotiate.Pipeline
 	switch {
 	case t == nil || freed:
 	case linger > 0:
@@ -265,9 +274,11 @@ func (c *Conn) freeReader(linger time.Duration) {
 	default:
 		c.freed = true
 		err = t.setReadDeadline(past)
+		pipeline = c.pipeline
 	}
 	c.wakeLocked()
 	c.mu.Unlock()
+	pipeline.Interrupt()
 	if err != nil {
 		t.abort() // there are connections without deadlines
 	}
@@ -407,6 +418,7 @@ func (c *Conn) stopWriter() {
 	c.makeExtra().stopped = stopped
 	err := c.transport.setWriteDeadline(past)
 	c.mu.Unlock()
+	c.pipeline.Interrupt()
 	if err != nil {
 		c.transport.abort()
 	}

@@ -289,6 +289,9 @@ func (c *Conn) transformIncoming(event codec.FrameEvent) (codec.FrameEvent, erro
 	out, transformed, err := c.pipeline.Incoming(buffer.Bytes, in, limit)
 	if err != nil {
 		buffer.Release()
+		if c.isFreed() {
+			return event, errAborted // interrupted, which the peer is not to blame for
+		}
 		return event, extensionError(err, len(event.Payload), limit)
 	}
 	if !transformed {

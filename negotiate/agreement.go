@@ -1,6 +1,9 @@
 package negotiate
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // serverPipeline answers the offers of a client with the extensions known
 // here. Of what the client offers, the first that is known and wanted is taken
@@ -13,7 +16,7 @@ func serverPipeline(lines []string, known []Extension) (*Pipeline, error) {
 	if len(known) == 0 {
 		return nil, checkExtensions(lines)
 	}
-	offers, err := ParseExtensions(lines)
+	offers, err := ParseExtensions(cloneAll(lines))
 	if err != nil || len(offers) == 0 {
 		return nil, err
 	}
@@ -27,13 +30,23 @@ func serverPipeline(lines []string, known []Extension) (*Pipeline, error) {
 		if !ok || session == nil {
 			continue
 		}
-		p.add(Offer{Name: o.Name, Params: answer}, ext.Reserved(), session)
+		p.add(Offer{Name: ext.Name(), Params: answer}, ext.Reserved(), session)
 		if !validParams(answer) {
 			p.Close()
 			return nil, &OptionError{Option: "Extensions", Section: "RFC 6455, section 9.1", Reason: "an extension's answer is not made of tokens"}
 		}
 	}
 	return p.orNil(), nil
+}
+
+// cloneAll copies the lines, out of the head of the request: extensions may keep what
+// they are offered, and answer with it.
+func cloneAll(lines []string) []string {
+	clones := make([]string, len(lines))
+	for i, line := range lines {
+		clones[i] = strings.Clone(line)
+	}
+	return clones
 }
 
 // A clientOffer is one extension under negotiation at a client.

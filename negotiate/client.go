@@ -25,7 +25,8 @@ type ClientOptions struct {
 	Host string
 
 	// MaxHeaderBytes limits the head of the response, interim responses
-	// included. Default, and for less than 1: [DefaultMaxHeaderBytes].
+	// included, and of one to an extended CONNECT what its headers would take as
+	// lines. Default, and for less than 1: [DefaultMaxHeaderBytes].
 	MaxHeaderBytes int
 }
 
@@ -143,7 +144,7 @@ func (h *ClientHandshake) AppendRequest(dst []byte) []byte { return append(dst, 
 func (h *ClientHandshake) Consume(b []byte) (n int, err error) {
 	response, n, f, err := h.heads.next(b)
 	if f != nil {
-		return n, &ResponseError{Section: f.section, Reason: f.reason, Err: f.err}
+		return n, f.failure()
 	}
 	if err != nil {
 		return 0, err

@@ -128,6 +128,9 @@ func (h *ClientHandshake) ConnectHeader() (header http.Header, host string) {
 // ConsumeConnect is [ClientHandshake.Consume] for the response to an extended
 // CONNECT, which comes parsed.
 func (h *ClientHandshake) ConsumeConnect(status int, header http.Header) error {
+	if linesSize(header) > h.heads.most() {
+		return faultTooBig.failure()
+	}
 	if failure := h.checkConnected(status, header); failure != nil {
 		failure.Status, failure.Header, failure.BodyLength = status, header, -1
 		return failure
@@ -135,6 +138,16 @@ func (h *ClientHandshake) ConsumeConnect(status int, header http.Header) error {
 	h.header = header
 	h.request, h.pending, h.subprotocols = nil, nil, nil
 	return nil
+}
+
+// linesSize is how many bytes the headers would take in HTTP/1.1.
+func linesSize(header http.Header) (size int) {
+	for name, values := range header {
+		for _, value := range values {
+			size += len(name) + len(": ") + len(value) + len("\r\n")
+		}
+	}
+	return size
 }
 
 // checkConnected validates the response. "Success is any 2xx" (RFC 9110, section

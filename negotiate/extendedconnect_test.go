@@ -1,6 +1,7 @@
 package negotiate
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -188,6 +189,43 @@ func TestConnectHeader(t *testing.T) {
 	}
 	if !maps.EqualFunc(got, want, slices.Equal) || host != "example.com:8443" {
 		t.Errorf("%q: %v, want %v", host, got, want)
+	}
+}
+
+// The limit on the head of a response holds for one that comes parsed.
+func TestConsumeConnectTooBig(t *testing.T) {
+	target, _ := ParseURL("wss://server.example.com/chat")
+	header := http.Header{"A": {"b", ""}, "Cc": {"ddd"}}
+	const size = len("A: b\r\n") + len("A: \r\n") + len("Cc: ddd\r\n")
+	large := http.Header{"A": {strings.Repeat("b", DefaultMaxHeaderBytes)}}
+	for _, test := range []struct {
+		limit, status int
+		header        http.Header
+		ok            bool
+	}{
+		{size, 200, header, true},
+		{size - 1, 200, header, false},
+		{size - 1, 403, header, false},
+		{1, 200, nil, true},
+		{0, 200, header, true},
+		{0, 200, large, false},
+		{2 * DefaultMaxHeaderBytes, 200, large, true},
+	} {
+		h, err := Client(target, [16]byte{}, &ClientOptions{MaxHeaderBytes: test.limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = h.ConsumeConnect(test.status, test.header)
+		if test.ok {
+			if err != nil {
+				t.Errorf("limit %d: %v", test.limit, err)
+			}
+			continue
+		}
+		_, want := (&ClientHandshake{heads: headReader{limit: 1}}).Consume([]byte("HTTP/1.1"))
+		if !reflect.DeepEqual(err, want) || !errors.Is(err, ErrHeaderTooBig) {
+			t.Errorf("limit %d: %v, want %v", test.limit, err, want)
+		}
 	}
 }
 

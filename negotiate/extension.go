@@ -70,7 +70,8 @@ type Message struct {
 
 // A Session is an extension at work on one connection. Outgoing is called by
 // one goroutine at a time, Incoming by one goroutine at a time; the two may run
-// at once. Close is called once, after the last of both.
+// at once. Close is called once, after the last of both. It may be an [Interrupter]
+// and a [Preparer] too.
 type Session interface {
 	// Outgoing appends m's transformed payload to dst and says which reserved
 	// bits the first frame carries. If transformed is false, m goes out as it

@@ -372,6 +372,7 @@ func TestNilPipeline(t *testing.T) {
 	if _, _, err := p.Incoming(nil, Message{Reserved: RSV1}, 0); err != ErrReserved {
 		t.Error(err)
 	}
+	p.Interrupt()
 	if p.Close(); p.Reserved() != 0 || p.Agreed() != nil {
 		t.Error("a nil pipeline has something")
 	}

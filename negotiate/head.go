@@ -57,6 +57,11 @@ type fault struct {
 	err             error
 }
 
+// failure makes the error of it: the answer is not taken for HTTP.
+func (f *fault) failure() *ResponseError {
+	return &ResponseError{Section: f.section, Reason: f.reason, Err: f.err}
+}
+
 var (
 	faultTooBig = &fault{"", "the head of the response is too big", ErrHeaderTooBig}
 	faultNoHTTP = &fault{"RFC 9112, section 4", "the answer is not HTTP/1.1", nil}
@@ -106,10 +111,7 @@ func (r *headReader) scan(b []byte) (end int, f *fault) {
 	if !prefixOf(b[r.start:], "HTTP/1.") {
 		return 0, faultNoHTTP
 	}
-	limit := r.limit
-	if limit < 1 {
-		limit = DefaultMaxHeaderBytes
-	}
+	limit := r.most()
 	for {
 		i := bytes.IndexByte(b[r.scanned:], '\n')
 		if i < 0 {
@@ -132,6 +134,14 @@ func (r *headReader) scan(b []byte) (end int, f *fault) {
 		}
 		r.line, r.scanned = end, end
 	}
+}
+
+// most is the limit that holds.
+func (r *headReader) most() int {
+	if r.limit < 1 {
+		return DefaultMaxHeaderBytes
+	}
+	return r.limit
 }
 
 // prefixOf reports whether b begins as prefix does, as far as it goes.

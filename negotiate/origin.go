@@ -42,14 +42,15 @@ func originAllowed(origin, host string, patterns []string) (bool, error) {
 	if len(patterns) == 0 {
 		return false, nil
 	}
-	origin, originHost = strings.ToLower(origin), strings.ToLower(originHost)
+	if !ok {
+		return originNamed(origin, patterns), nil
+	}
 	for _, pattern := range patterns {
 		target := originHost
-		// What is not scheme and host, such as "null", can only be named whole.
-		if !ok || strings.Contains(pattern, "://") {
+		if strings.Contains(pattern, "://") {
 			target = origin
 		}
-		matched, err := path.Match(strings.ToLower(pattern), target)
+		matched, err := path.Match(literalAddress(lowerAll(pattern)), lowerAll(target))
 		if err != nil {
 			return false, &OptionError{Option: "OriginPatterns", Reason: "a pattern is malformed: see path.Match"}
 		}
@@ -58,6 +59,31 @@ func originAllowed(origin, host string, patterns []string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// originNamed is for what is not scheme and host, such as "null". It can only be named
+// whole: of "https://a.example?.b.example" nobody can say whose it is.
+func originNamed(origin string, patterns []string) bool {
+	for _, pattern := range patterns {
+		if pattern == "*" || equalFold(pattern, origin) {
+			return true
+		}
+	}
+	return false
+}
+
+// literalAddress has path.Match take brackets with a colon in them, where a host begins,
+// for an address of IPv6 and not for a class of characters.
+func literalAddress(pattern string) string {
+	host := pattern
+	if _, after, found := strings.Cut(pattern, "://"); found {
+		host = after
+	}
+	address, _, closed := strings.Cut(host, "]")
+	if !closed || address == "" || address[0] != '[' || !strings.Contains(address, ":") {
+		return pattern
+	}
+	return pattern[:len(pattern)-len(host)] + `\` + host
 }
 
 // trimPort cuts off the port that the scheme has anyway.
@@ -75,8 +101,19 @@ func trimPort(host, scheme string) string {
 // else may stand in it, so that no user information passes for the host.
 func cutOrigin(origin string) (scheme, host string, ok bool) {
 	scheme, host, found := strings.Cut(origin, "://")
-	if !found || !validToken(scheme) || !validHost(host) {
+	if !found || !validToken(scheme) || !validHost(host) || !validPort(host) {
 		return "", "", false
 	}
 	return scheme, host, true
+}
+
+// validPort reports whether what follows the colon of host, if it has one, is a number.
+func validPort(host string) bool {
+	_, port, _ := strings.Cut(host[strings.LastIndexByte(host, ']')+1:], ":")
+	for i := range len(port) {
+		if !isDigit(port[i]) {
+			return false
+		}
+	}
+	return true
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 )
 
 // ServerOptions say how a server answers. The zero value, and nil, is a server
@@ -24,9 +26,11 @@ type ServerOptions struct {
 	// request's own host. Patterns are those of path.Match, matched in any case
 	// against the origin's host and port, or against scheme, host and port where
 	// the pattern has "://": "example.com", "*.example.com",
-	// "https://*.example.com:8443". A "*" lets the pages of every origin in.
-	// The origin "null", of sandboxed pages and files, matches only "null" and
-	// such a pattern.
+	// "https://*.example.com:8443". An address of IPv6 stands in brackets as in the
+	// origin, "[::1]:8080"; brackets without a colon in them are a class of characters.
+	// A "*" lets the pages of every origin in.
+	// What is not scheme, host and port, such as the origin "null" of sandboxed pages
+	// and files, matches only "*" and itself.
 	OriginPatterns []string
 
 	// InsecureSkipOriginCheck lets the pages of every origin connect, with the
@@ -204,8 +208,9 @@ func chooseSubprotocol(r *http.Request, version string, opts *ServerOptions) (st
 		return selectSubprotocol(r, offered, opts)
 	}
 	for _, name := range offered {
-		if contains(opts.Subprotocols, name) {
-			return name, nil
+		// The option's own string: the request's would keep all of its head.
+		if i := slices.Index(opts.Subprotocols, name); i >= 0 {
+			return opts.Subprotocols[i], nil
 		}
 	}
 	return "", nil
@@ -224,7 +229,7 @@ func selectSubprotocol(r *http.Request, offered []string, opts *ServerOptions) (
 			Option: "SelectSubprotocol", Section: sectionResponse, Reason: "chose a subprotocol that was not offered",
 		})
 	}
-	return name, nil
+	return strings.Clone(name), nil // which is a part of the request's head
 }
 
 // offeredSubprotocols returns the headers in which the client offers

@@ -150,6 +150,9 @@ func TestRequestRules(t *testing.T) {
 		{"subprotocol twice", []string{protocol, "Sec-WebSocket-Protocol: chat, chat\r\n"}, 400, "4.1"},
 		{"65 subprotocols", []string{"chat, superchat", manyTokens(65)}, 400, "4.1"},
 		{"64 subprotocols", []string{"chat, superchat", manyTokens(64)}, 0, ""},
+		{"8 KiB of subprotocols", []string{"chat, superchat", "chat" + strings.Repeat(",", MaxSubprotocolBytes-len("chat"))}, 0, ""},
+		{"more than that", []string{"chat, superchat", "chat" + strings.Repeat(",", MaxSubprotocolBytes-len("chat")+1)}, 400, "4.1"},
+		{"more over two lines", []string{protocol, protocol + "Sec-WebSocket-Protocol: x" + strings.Repeat(",", MaxSubprotocolBytes-len("chat, superchat")) + "\r\n"}, 400, "4.1"},
 
 		{"unknown extension", []string{version, version + "Sec-WebSocket-Extensions: x-any; a=1\r\n"}, 0, ""},
 		{"extension header malformed", []string{version, version + "Sec-WebSocket-Extensions: x-any; =1\r\n"}, 400, "9.1"},
@@ -341,6 +344,32 @@ func TestOrigins(t *testing.T) {
 		{"null", "a.example", "null", true},
 		{"null", "a.example", "*.example", false},
 		{"http://b.example", "a.example", "*", true},
+		{"http://b.EXAMPLE", "a.example", "B.*", true},
+
+		// What is not scheme, host and port is named whole or not at all.
+		{"https://evil.example?.b.example", "a.example", "https://*.b.example", false},
+		{"https://evil.example#.b.example", "a.example", "https://*.b.example", false},
+		{"https://evil.example@x.b.example", "a.example", "https://*.b.example", false},
+		{`https://evil.example\.b.example`, "a.example", "https://*.b.example", false},
+		{"https://evil.example:1.b.example", "a.example", "*.b.example", false},
+		{"nullify", "a.example", "null*", false},
+		{"Null", "a.example", "null", true},
+		{"file://", "a.example", "file://", true},
+		{"https://b.example/x", "a.example", "*", true},
+
+		// ASCII has no Kelvin sign.
+		{"https://\u212Aey.example", "a.example", "https://key.example", false},
+		{"https://key.example", "a.example", "https://\u212Aey.example", false},
+		{"https://Key.example", "a.example", "https://kEY.example", true},
+
+		{"http://[::1]:8080", "a.example", "[::1]:8080", true},
+		{"http://[::1]:8080", "a.example", "http://[::1]:8080", true},
+		{"http://[::1]:8080", "a.example", "[::1]:*", true},
+		{"http://[2001:DB8::1]", "a.example", "[2001:db8::*]", true},
+		{"http://[::2]:8080", "a.example", "[::1]:8080", false},
+		{"http://1:8080", "a.example", "[::1]:8080", false},
+		{"http://b.example", "a.example", "[a-c].example", true},
+		{"http://b.example", "a.example", "http://[^a].example", true},
 	} {
 		var patterns []string
 		if row.pattern != "" {
@@ -351,12 +380,14 @@ func TestOrigins(t *testing.T) {
 			t.Errorf("%q to %q with %q: %t, %v", row.origin, row.host, row.pattern, got, err)
 		}
 	}
-	_, err := Server(readRequest(t, sampleRequest), &ServerOptions{OriginPatterns: []string{"["}})
-	wantRefused(t, err, 500, "")
+	for _, malformed := range []string{"[", "http://[", "[::1", "[]"} {
+		_, err := Server(readRequest(t, sampleRequest), &ServerOptions{OriginPatterns: []string{malformed}})
+		wantRefused(t, err, 500, "")
+	}
 	if _, err := Server(readRequest(t, sampleRequest), &ServerOptions{InsecureSkipOriginCheck: true}); err != nil {
 		t.Error(err)
 	}
-	_, err = Server(readRequest(t, sampleRequest), nil)
+	_, err := Server(readRequest(t, sampleRequest), nil)
 	wantRefused(t, err, 403, "4.2.2")
 }
 

@@ -4,6 +4,10 @@ package negotiate
 // is refused with 400. Browsers and libraries offer a handful.
 const MaxSubprotocols = 64
 
+// MaxSubprotocolBytes is the most bytes of Sec-WebSocket-Protocol, over all header
+// lines; a request with more is refused with 400.
+const MaxSubprotocolBytes = 8 << 10
+
 // tokenBytes has the bytes a token is made of.
 //
 // "tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" /
@@ -44,12 +48,16 @@ func listHas(list, element string) bool {
 
 // appendTokens appends the elements of the comma-separated lists to dst. It
 // stops with ok false at the first that is not a token, occurs twice, or is one
-// too many.
+// too many, and at a list that is too long.
 //
 // "A recipient MUST parse and ignore a reasonable number of empty list
 // elements" (RFC 9110, section 5.6.1.2)
 func appendTokens(dst []string, lists []string) (tokens []string, ok bool) {
+	size := 0
 	for _, list := range lists {
+		if size += len(list); size > MaxSubprotocolBytes {
+			return dst, false
+		}
 		for list != "" {
 			var e string
 			e, list = cutElement(list)
@@ -134,6 +142,21 @@ func equalFold(a, b string) bool {
 		}
 	}
 	return true
+}
+
+// lowerAll is strings.ToLower for ASCII alone, which leaves the Kelvin sign what it is.
+func lowerAll(s string) string {
+	for i := range len(s) {
+		if lower(s[i]) == s[i] {
+			continue
+		}
+		b := []byte(s)
+		for ; i < len(b); i++ {
+			b[i] = lower(b[i])
+		}
+		return string(b)
+	}
+	return s
 }
 
 func lower(c byte) byte {

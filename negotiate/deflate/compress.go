@@ -28,6 +28,9 @@ const (
 
 	// lazyLevel is the first of the levels that do.
 	lazyLevel = 7
+
+	// pieceSize is what a compressor takes of a message at a time.
+	pieceSize = 64 << 10
 )
 
 // A deflater compresses the messages of one direction.
@@ -47,8 +50,8 @@ type deflater struct {
 // "Compress all the octets of the payload of the message using DEFLATE [...] Remove
 // 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end" (RFC 7692, section
 // 7.2.1)
-func (d *deflater) deflate(dst, data []byte) ([]byte, error) {
-	out, err := d.deflateBlocks(dst, data)
+func (d *deflater) deflate(dst, data []byte, i *interruption) ([]byte, error) {
+	out, err := d.deflateBlocks(dst, data, i)
 	if err != nil {
 		return dst, err
 	}
@@ -93,20 +96,20 @@ func (d *deflater) pays(size, message int) bool {
 //
 // No reference goes further back than the window: either all there is to refer to
 // fits into it, or a compressor is used that limits itself to it.
-func (d *deflater) deflateBlocks(dst, data []byte) ([]byte, error) {
+func (d *deflater) deflateBlocks(dst, data []byte, i *interruption) ([]byte, error) {
 	level := d.levelFor(len(data))
 	if len(data) < smallMessage && level < lazyLevel && level != HuffmanOnly {
-		return deflateSmall(dst, data, d.history.last(d.window-len(data)))
+		return deflateSmall(dst, data, d.history.last(d.window-len(data)), i)
 	}
 	if d.window == 1<<MaxWindowBits || level == HuffmanOnly {
-		return deflateWith(poolOfLevel(level), dst, data, d.history.bytes)
+		return deflateWith(poolOfLevel(level), dst, data, d.history.bytes, i)
 	}
 	// Half the window is enough history to be worth the faster compressor, which
 	// does without the limit.
 	if len(data) <= d.window/2 {
-		return deflateWith(poolOfLevel(level), dst, data, d.history.last(d.window-len(data)))
+		return deflateWith(poolOfLevel(level), dst, data, d.history.last(d.window-len(data)), i)
 	}
-	return deflateWith(poolOfWindow(d.window), dst, data, d.history.bytes)
+	return deflateWith(poolOfWindow(d.window), dst, data, d.history.bytes, i)
 }
 
 // A compressor is a flate.Writer and where it writes to.
@@ -116,35 +119,61 @@ type compressor struct {
 }
 
 // deflateWith compresses with one of the pool. The compressor goes back with a
-// reference to the history, which it neither reads nor changes again.
-func deflateWith(pool *sync.Pool, dst, data, history []byte) ([]byte, error) {
+// reference to the history, which it neither reads nor changes again; one that was
+// interrupted does not go back, as nobody has promised what state it is in.
+func deflateWith(pool *sync.Pool, dst, data, history []byte, i *interruption) ([]byte, error) {
 	c := pool.Get().(*compressor)
-	c.out.bytes = dst
+	c.out = appender{dst, i}
 	c.writer.ResetDict(&c.out, history)
-	_, err := c.writer.Write(data)
+	err := c.write(data)
 	if err == nil {
 		err = c.writer.Flush()
 	}
-	dst, c.out.bytes = c.out.bytes, nil
+	if err != nil {
+		return dst, err
+	}
+	dst, c.out = c.out.bytes, appender{}
 	pool.Put(c)
-	return dst, err
+	return dst, nil
+}
+
+// write gives the message to the compressor a piece at a time, as there may be nothing
+// to write out for as long as it is. What comes out is the same.
+func (c *compressor) write(data []byte) error {
+	for len(data) > pieceSize {
+		if err := c.out.interruption.err(); err != nil {
+			return err
+		}
+		if _, err := c.writer.Write(data[:pieceSize]); err != nil {
+			return err
+		}
+		data = data[pieceSize:]
+	}
+	_, err := c.writer.Write(data)
+	return err
 }
 
 // deflateSmall compresses with a compressor that takes what it needs from the stack
 // and one copy of the history from the heap.
-func deflateSmall(dst, data, history []byte) ([]byte, error) {
+func deflateSmall(dst, data, history []byte, i *interruption) ([]byte, error) {
 	out := appenders.Get().(*appender)
-	out.bytes = dst
+	*out = appender{dst, i}
 	err := flate.StatelessDeflate(out, data, false, history)
-	dst, out.bytes = out.bytes, nil
+	dst, *out = out.bytes, appender{}
 	appenders.Put(out)
 	return dst, err
 }
 
 // An appender is a writer that appends.
-type appender struct{ bytes []byte }
+type appender struct {
+	bytes        []byte
+	interruption *interruption
+}
 
 func (a *appender) Write(p []byte) (int, error) {
+	if err := a.interruption.err(); err != nil {
+		return 0, err
+	}
 	a.bytes = append(a.bytes, p...)
 	return len(p), nil
 }

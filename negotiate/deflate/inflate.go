@@ -46,18 +46,20 @@ type inflater struct{ history history }
 //
 // "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the
 // message. Decompress the resulting data using DEFLATE." (RFC 7692, section 7.2.2)
-func (d *inflater) inflate(dst, data []byte, limit int64) ([]byte, error) {
+func (d *inflater) inflate(dst, data []byte, limit int64, i *interruption) ([]byte, error) {
 	// A sender that leaves no block at all has sent nothing that could be wrong.
 	if len(data) == 0 {
 		return dst, nil
 	}
 	c := decompressors.Get().(*decompressor)
-	c.start(dst, data, limit)
+	c.start(dst, data, limit, i)
 	err := c.run(d.history.bytes)
 	out := c.out.bytes
 	c.stop()
 	decompressors.Put(c)
 	switch {
+	case errors.Is(err, errInterrupted):
+		return dst, errInterrupted
 	case errors.Is(err, negotiate.ErrTooBig):
 		return dst, fmt.Errorf("deflate: message of %d bytes inflates to more than the limit of %d: %w", len(data), limit, err)
 	case err != nil:
@@ -91,15 +93,15 @@ func newDecompressor() *decompressor {
 }
 
 // start prepares for a message.
-func (c *decompressor) start(dst, data []byte, limit int64) {
-	c.source = source{data, tailAndFinal}
+func (c *decompressor) start(dst, data []byte, limit int64, i *interruption) {
+	c.source = source{data, tailAndFinal, i}
 	// Some senders leave the tail in place. No other message ends like this: the
 	// last byte has bits of the header that belongs to the tail, which are zero.
 	if bytes.HasSuffix(data, []byte(tail)) {
 		c.source.after = final
 	}
 	c.end = len(c.source.after)
-	c.out = limited{bytes: dst, base: len(dst), limit: limit}
+	c.out = limited{bytes: dst, base: len(dst), limit: limit, interruption: i}
 	c.buffer.Reset(&c.source)
 }
 
@@ -146,13 +148,17 @@ func (c *decompressor) window(dict []byte) []byte {
 
 // A source is a message and what is to be read after it.
 type source struct {
-	data  []byte
-	after string
+	data         []byte
+	after        string
+	interruption *interruption
 }
 
 func (s *source) len() int { return len(s.data) + len(s.after) }
 
 func (s *source) Read(p []byte) (int, error) {
+	if err := s.interruption.err(); err != nil {
+		return 0, err
+	}
 	if len(s.data) > 0 {
 		n := copy(p, s.data)
 		s.data = s.data[n:]
@@ -168,13 +174,17 @@ func (s *source) Read(p []byte) (int, error) {
 
 // A limited is a writer that appends up to a limit.
 type limited struct {
-	bytes []byte
-	base  int // what was there before
-	limit int64
+	bytes        []byte
+	base         int // what was there before
+	limit        int64
+	interruption *interruption
 }
 
 // Write refuses what would be over the limit before it makes room for it.
 func (l *limited) Write(p []byte) (int, error) {
+	if err := l.interruption.err(); err != nil {
+		return 0, err
+	}
 	if int64(len(l.bytes)-l.base)+int64(len(p)) > l.limit {
 		return 0, negotiate.ErrTooBig
 	}

@@ -31,7 +31,7 @@ func (s *session) Prepare(dst []byte, m negotiate.Message) (out []byte, bits neg
 		return dst, 0, false, nil
 	}
 	alone := s.alone()
-	out, err = alone.deflate(dst, m.Data)
+	out, err = alone.deflate(dst, m.Data, nil)
 	if err != nil || !alone.pays(len(out)-len(dst), len(m.Data)) {
 		return dst, 0, false, err
 	}

@@ -15,6 +15,8 @@ type session struct {
 	out       deflater
 	in        inflater
 	alike     any // the prepareKey, once it was asked for
+
+	interruption interruption
 }
 
 func (e *Extension) session(own, peer direction) *session {
@@ -43,7 +45,7 @@ func (s *session) Outgoing(dst []byte, m negotiate.Message) (out []byte, bits ne
 	if !s.extension.wants(m) {
 		return dst, 0, false, nil
 	}
-	out, err = s.out.deflate(dst, m.Data)
+	out, err = s.out.deflate(dst, m.Data, &s.interruption)
 	if err != nil || !s.out.pays(len(out)-len(dst), len(m.Data)) {
 		// The peer never sees what was compressed in vain, so it is not to become
 		// history either.
@@ -68,7 +70,7 @@ func (s *session) Incoming(dst []byte, m negotiate.Message, limit int64) (out []
 	if m.Reserved&negotiate.RSV1 == 0 {
 		return dst, false, nil
 	}
-	out, err = s.in.inflate(dst, m.Data, limit)
+	out, err = s.in.inflate(dst, m.Data, limit, &s.interruption)
 	if err != nil {
 		return dst, false, err
 	}
