@@ -29,9 +29,11 @@ type AcceptOptions struct {
 	// origin's host and port, or for scheme, host and port where they have "://":
 	// "example.com", "*.example.com" (which is a.b.example.com too, but neither
 	// example.com nor another port than that of the scheme), "https://example.com:8443".
-	// A "*" is every host; what is not scheme and host, such as "file://", is named
-	// whole. Requests without an Origin, which are not from pages, are let in. A
-	// malformed pattern refuses with 500 whom it would have to be compared to.
+	// An address of IPv6 stands in brackets, "[::1]:8080"; brackets without a colon in them
+	// are a class of characters. A "*" is every origin. What is not scheme, host and port,
+	// such as "null" or "file://", matches only that and itself. Requests without an
+	// Origin, which are not from pages, are let in. A malformed pattern refuses with 500
+	// whom it would have to be compared to.
 	OriginPatterns []string
 	// InsecureSkipOriginCheck lets the pages of every origin connect, with the
 	// cookies of whoever looks at them. Set it only where such cookies do not
@@ -89,7 +91,8 @@ type AcceptOptions struct {
 	// not net/http that reads or writes it. Default: 30 s.
 	HandshakeTimeout time.Duration
 	// MaxHandshakeSize is the most bytes that the head of a request may have for
-	// AcceptConn. Default: 64 KiB. With net/http its server has the limit.
+	// AcceptConn. Default: 64 KiB. With net/http its server has the limit, MaxHeaderBytes.
+	// A connection keeps the head, for Request.
 	MaxHandshakeSize int
 	// Context ends the connection when it ends: with 1001, within a second, what
 	// is not received being given up. Default: none. The context of the request

@@ -46,7 +46,8 @@ type DialOptions struct {
 	// NetDialContext makes the network connection, instead of a [net.Dialer] with
 	// its "happy eyeballs". network is "tcp", address host and port, those of the
 	// proxy where there is one. It may go anywhere, such as to a unix socket; then
-	// Proxy should be [NoProxy].
+	// Proxy should be [NoProxy]. It has to return soon when ctx ends: Dial waits for it,
+	// and so does Closed after an Abort.
 	NetDialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// Proxy chooses the proxy for a request, as in [http.Transport]; a nil URL means
 	// none. The request has the URL as http:// or https://, without user. The

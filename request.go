@@ -9,10 +9,11 @@ import (
 	"github.com/chanws/websocket/negotiate"
 )
 
-// Request is the request that a server accepted; nil for a client. With [Handler]
-// it is the request itself, with its context and path values. After [Accept] it is
-// a copy of the head, made when it is first asked for: an idle connection should
-// not hold on to what net/http had allocated. It must not be changed.
+// Request is the request that a server accepted; nil for a client. With [Handler], and
+// over HTTP/2 and HTTP/3, it is the request itself, with its context and path values; its
+// body is the connection's. After [Accept] over HTTP/1.1 it is a copy of the head, made when
+// it is first asked for: an idle connection should not hold on to what net/http had
+// allocated. It must not be changed.
 func (c *Conn) Request() *http.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
