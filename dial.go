@@ -67,10 +67,10 @@ type DialOptions struct {
 	// MaxRedirects is how many redirects (301, 302, 303, 307, 308) are followed,
 	// from 0 to 10. Never from wss to ws, nor in a circle; a [*RedirectError] says
 	// so. What is for one host does not go to another, or to another port than that of
-	// wss:// instead of ws://: Authorization, Cookie and Proxy-Authorization in Header, the user information
-	// of the URL, and Host. Other headers and the TLSConfig go everywhere, and who
-	// redirects may choose any address that can be reached from here. Default: 0,
-	// a redirect is a refusal.
+	// wss:// instead of ws://: Authorization, Cookie and Proxy-Authorization in Header,
+	// the user information of the URL, and Host. Other headers and the TLSConfig go
+	// everywhere, and who redirects may choose any address that can be reached from
+	// here. Default: 0, a redirect is a refusal.
 	MaxRedirects int
 	// Jar gives the cookies to send, behind those in Header, and stores those of
 	// every response, refusals and redirects included. It knows ws:// as http://,
