@@ -84,7 +84,7 @@ func nbioUpgrader(j *serverJob) *websocket.Upgrader {
 	u := websocket.NewUpgrader()
 	u.EnableCompression(j.Deflate != noDeflate)
 	u.MessageLengthLimit = j.maxMessage() // instead of 4 MiB
-	u.KeepaliveTime = 0 // a deadline for each message, which no other peer has here
+	u.KeepaliveTime = 0                   // a deadline for each message, which no other peer has here
 	if !j.broadcast() {
 		u.BlockingModAsyncWrite = false // an echo has nothing to wait for
 		u.OnMessage(func(c *websocket.Conn, t websocket.MessageType, b []byte) {
