@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -67,6 +69,21 @@ func (j *serverJob) readBuffer() int {
 	default:
 		return 0
 	}
+}
+
+// messageBuffers are for those libraries that have a message read from an io.Reader.
+// A connection that kept one would hold memory that is not its library's.
+var messageBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// withMessage reads a message that has begun to come, and lends it to use.
+func withMessage(r io.Reader, use func([]byte) error) error {
+	b := messageBuffers.Get().(*bytes.Buffer)
+	defer messageBuffers.Put(b)
+	b.Reset()
+	if _, err := b.ReadFrom(r); err != nil {
+		return err
+	}
+	return use(b.Bytes())
 }
 
 // A hub is the list of connections that a broadcast goes to. It forgets none:
