@@ -155,14 +155,19 @@ func (c *gobwasConn) writeFrame(h ws.Header, n int) error {
 	return err
 }
 
-// publish compiles the frame that is in the buffer and writes it to all.
+// publish writes the frame that is in the buffer to all.
 func (c *gobwasConn) publish(h ws.Header, all *hub[net.Conn]) error {
-	frame, err := ws.CompileFrame(ws.NewFrame(h.OpCode, h.Fin, c.buf[headroom:headroom+int(h.Length)]))
+	frame, err := c.compile(h)
 	if err != nil {
 		return err
 	}
 	all.each(func(c net.Conn) { _, _ = c.Write(frame) })
 	return nil
+}
+
+// compile makes bytes for many of the frame that is in the buffer.
+func (c *gobwasConn) compile(h ws.Header) ([]byte, error) {
+	return ws.CompileFrame(ws.NewFrame(h.OpCode, h.Fin, c.buf[headroom:headroom+int(h.Length)]))
 }
 
 // Compressors and decompressors are reused, through the types that wsflate has
