@@ -10,8 +10,9 @@ import (
 var gorillaChanPeer = &peer{
 	name: "gorilla-chan", reference: true, module: "github.com/gorilla/websocket",
 	about: "gorilla in channels: the two pumps of its chat example with a goroutine of the application between them, " +
-		"which is what a user of channels writes today",
+		"which is what a user of channels writes today; in broadcasts gorilla is the same",
 	serve: serveGorillaChan,
+	able:  func(s *scenario) bool { return s.Kind != kindBroadcast },
 }
 
 // The constants of the chat example.
