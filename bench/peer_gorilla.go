@@ -29,7 +29,7 @@ func gorillaUpgrader(j *serverJob) *websocket.Upgrader {
 	u := &websocket.Upgrader{EnableCompression: j.Deflate != noDeflate, ReadBufferSize: j.readBuffer()}
 	switch {
 	case j.Kind == kindIdle:
-		u.ReadBufferSize, u.WriteBufferSize = 256, 1024
+		u.WriteBufferSize = 1024
 		u.WriteBufferPool = &sync.Pool{}
 	case j.Deflate != noDeflate:
 		u.ReadBufferSize, u.WriteBufferSize = j.Size, j.Size

@@ -59,13 +59,13 @@ func (j *serverJob) maxMessage() int { return max(j.Size, 1<<20) }
 
 // readBuffer is the size for those libraries that let one choose it, 0 for their
 // own: one that takes a whole burst in a read where messages come in bursts, a small
-// one where connections idle.
+// one where connections idle, as gorilla's guidelines advise.
 func (j *serverJob) readBuffer() int {
 	switch {
 	case j.Kind == kindEcho && j.Depth > 1:
 		return 64 << 10
 	case j.Kind == kindIdle:
-		return 1 << 10
+		return 256
 	default:
 		return 0
 	}
