@@ -146,7 +146,7 @@ func (j *judgement) cell() string {
 	return text
 }
 
-// writeGrowth has a plot and a table for each axis.
+// writeGrowth has a plot for each axis, and a table for each metric.
 func (r *report) writeGrowth(b *strings.Builder, images map[axis]string) {
 	charts := r.charts()
 	if len(charts) == 0 {
@@ -157,18 +157,19 @@ func (r *report) writeGrowth(b *strings.Builder, images map[axis]string) {
 		if name := images[c.Axis]; name != "" {
 			fmt.Fprintf(b, "![%s](%s)\n\n", c.Title, name)
 		}
-		r.writeGrowthTable(b, c)
+		for _, m := range []metric{cpuPerMessage, messages, p99} {
+			r.writeGrowthTable(b, c, m)
+		}
 	}
 }
 
-// writeGrowthTable has a row for each point: CPU and messages a second of each peer.
-func (r *report) writeGrowthTable(b *strings.Builder, c *chart) {
-	head, rule := "| "+string(c.Axis)+" |", "| ---: |"
+// writeGrowthTable has a row for each point and a column for each peer.
+func (r *report) writeGrowthTable(b *strings.Builder, c *chart, m metric) {
+	fmt.Fprintf(b, "| %s: %s, %s |", c.Axis, m.Key, m.Unit)
 	for _, s := range c.Series {
-		head += fmt.Sprintf(" %s, µs/msg | msg/s | p99, µs |", s.peer)
-		rule += " ---: | ---: | ---: |"
+		fmt.Fprintf(b, " %s |", s.peer)
 	}
-	fmt.Fprintf(b, "%s\n%s\n", head, rule)
+	b.WriteString("\n| ---: |" + strings.Repeat(" ---: |", len(c.Series)) + "\n")
 	for _, res := range r.Results {
 		if res.Scenario.Growth != c.Axis {
 			continue
@@ -179,13 +180,11 @@ func (r *report) writeGrowthTable(b *strings.Builder, c *chart) {
 		}
 		fmt.Fprintf(b, "| %s |", label)
 		for _, s := range c.Series {
-			for _, m := range []metric{cpuPerMessage, messages, p99} {
-				text := ""
-				if v, ok := res.to(s.peer, m); ok {
-					text = number(v.Median)
-				}
-				fmt.Fprintf(b, " %s |", text)
+			text := ""
+			if v, ok := res.to(s.peer, m); ok {
+				text = number(v.Median)
 			}
+			fmt.Fprintf(b, " %s |", text)
 		}
 		b.WriteString("\n")
 	}
