@@ -57,7 +57,7 @@ func newWire(r io.Reader, w io.Writer) *wire {
 	return &wire{enc: json.NewEncoder(w), dec: json.NewDecoder(r)}
 }
 
-// ask sends v and waits for the answer.
+// ask sends v and waits for the answer, for ever: see process.ask.
 func (w *wire) ask(v any) (answer, error) {
 	var a answer
 	if err := w.enc.Encode(v); err != nil {

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // A goal is a row of the table of targets that the design of this library has under
 // "Speed". It is judged by what a run has measured.
@@ -43,9 +46,9 @@ var goals = []goal{
 	{work: "allocations a message in a pipeline, with Release", scenario: "pipelined-32", metric: allocs, absolute: true, limit: noAllocs},
 }
 
-// noAllocs is no allocation a message: what a process does beside messages, such as
-// answering the harness, is counted too.
-const noAllocs = 0.05
+// noAllocs is no allocation a message, as it is printed: what a process does beside
+// messages, such as answering the harness, is counted too.
+const noAllocs = 0.005
 
 // A verdict is what a run says about a goal for one form of ours.
 type verdict string
@@ -57,44 +60,68 @@ const (
 	absent  verdict = "not run"
 )
 
-// judge gives the value and whether it meets the goal.
-func (g *goal) judge(r *report, form string) (float64, verdict) {
-	res := r.scenario(g.scenario)
-	if res == nil || res.peer(form) == nil {
-		return 0, absent
-	}
-	s, ok := res.peer(form).Metrics[g.metric.Key]
-	if !ok {
-		return 0, absent
-	}
-	value, doubtful := s.Median, false
-	if !g.absolute {
-		if g.to != "" {
-			to, ok := res.to(g.to, g.metric)
-			if !ok {
-				return 0, absent
-			}
-			s.compare(pairs(s.Samples, to.Samples))
-		}
-		if s.Ratio == 0 {
-			return 0, absent
-		}
-		value, doubtful = s.Ratio, g.doubtful(&s)
-	}
-	switch {
-	case doubtful:
-		return value, unclear
-	case g.reached(value):
-		return value, met
-	default:
-		return value, notMet
-	}
+// A judgement is what a goal came to.
+type judgement struct {
+	verdict
+	value       float64
+	least, most float64 // of the rounds, without the outlier
+	doubtful    bool    // as the ratio is that the tables mark with "?"
+	tooFew      bool    // rounds, for a ratio
 }
 
-// doubtful tells whether the rounds leave open on which side of the goal the ratio is:
-// they differ too much, and not all of them are on one; or they are too few.
-func (g *goal) doubtful(s *summary) bool {
-	return s.Worthless && (len(s.Samples) < minRounds || g.reached(s.RatioMin) != g.reached(s.RatioMax))
+// judge compares what a form of ours has reached with the goal.
+func (g *goal) judge(r *report, form string) judgement {
+	j, ok := g.measured(r, form)
+	switch {
+	case !ok:
+		j.verdict = absent
+	case g.undecided(&j):
+		j.verdict = unclear
+	case g.reached(j.value):
+		j.verdict = met
+	default:
+		j.verdict = notMet
+	}
+	return j
+}
+
+// measured is the value to judge, if there is one.
+func (g *goal) measured(r *report, form string) (j judgement, ok bool) {
+	res := r.scenario(g.scenario)
+	if res == nil {
+		return j, false
+	}
+	s, ok := res.to(form, g.metric)
+	if !ok {
+		return j, false
+	}
+	if g.absolute {
+		kept := summarize(withoutOutlier(s.Samples))
+		return judgement{value: s.Median, least: kept.Min, most: kept.Max}, true
+	}
+	if g.to != "" {
+		to, ok := res.to(g.to, g.metric)
+		if !ok {
+			return j, false
+		}
+		s.compare(pairs(s.Samples, to.Samples))
+	}
+	return judgement{
+		value: s.Ratio, least: s.RatioMin, most: s.RatioMax,
+		doubtful: s.Worthless, tooFew: len(s.Samples) < minRounds,
+	}, s.Ratio != 0
+}
+
+// near is how far from the goal a value may be, as a part of it, for a few more rounds
+// to put it on the other side.
+const near = 0.02
+
+// undecided tells whether the rounds leave the verdict open: they are on both sides of
+// the goal, and the value is doubtful or near it; or they are too few.
+func (g *goal) undecided(j *judgement) bool {
+	bothSides := g.reached(j.least) != g.reached(j.most)
+	isNear := math.Abs(j.value-g.limit) <= near*g.limit
+	return j.tooFew || bothSides && (j.doubtful || isNear)
 }
 
 // to is what a peer did.
@@ -157,11 +184,7 @@ func (g *goal) base(r *report) string {
 	}
 	name := g.to
 	if name == "" {
-		best := res.best(g.metric)
-		if best == nil {
-			return ""
-		}
-		name = best.Peer
+		name = res.Best[g.metric.Key]
 	}
 	s, ok := res.to(name, g.metric)
 	if !ok {

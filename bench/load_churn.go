@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -84,7 +85,7 @@ func waitEOF(c net.Conn) error {
 	if n > 0 {
 		return errors.New("bytes after the close frame")
 	}
-	if errors.Is(err, io.EOF) || err == nil {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
 	return err

@@ -154,9 +154,8 @@ func (k *talker) exchange(w *worker) error {
 		return fmt.Errorf("message %d: %w", k.n, err)
 	}
 	k.n++
-	w.wire.Add(uint64(wire))
 	if w.measuring.Load() {
-		w.times.add(took)
+		w.received(wire, took)
 	}
 	return nil
 }

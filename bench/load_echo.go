@@ -26,8 +26,14 @@ type load struct {
 type worker struct {
 	*load
 	counter
-	wire  atomic.Uint64 // bytes of frames received
+	wire  atomic.Uint64 // bytes of frames received while measuring, as many as times has
 	times histogram
+}
+
+// received counts a reply of the measured time: its bytes and how long it took.
+func (w *worker) received(bytes int, took time.Duration) {
+	w.wire.Add(uint64(bytes))
+	w.times.add(took)
 }
 
 func newLoad(n int) *load {
@@ -146,7 +152,7 @@ func (l *load) measure(p *process, dur time.Duration) (values, error) {
 	}
 	v[p50.Key], v[p99.Key] = all.quantile(0.5), all.quantile(0.99)
 	v[fewest.Key] = fewestOfMean(before, after)
-	v[wireBytes.Key] = float64(l.wireBytes()) / float64(l.count())
+	v[wireBytes.Key] = float64(l.wireBytes()) / float64(max(all.n, 1))
 	return v, nil
 }
 
@@ -197,9 +203,8 @@ func (w *worker) exchange(c io.ReadWriter, b *burst, buf []byte) error {
 		return errWrongReply
 	}
 	if w.measuring.Load() {
-		w.times.add(time.Since(t0))
+		w.received(len(reply), time.Since(t0))
 	}
-	w.wire.Add(uint64(len(reply)))
 	return nil
 }
 

@@ -100,6 +100,63 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// TestWaitEOF is content with a server that leaves it to the client to close, and not
+// with one that goes on sending.
+func TestWaitEOF(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		server func(net.Conn)
+		fails  bool
+	}{
+		{"closes", func(c net.Conn) { c.Close() }, false},
+		{"waits", func(net.Conn) {}, false},
+		{"sends", func(c net.Conn) { c.Write([]byte{1}); c.Close() }, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			here, there := net.Pipe()
+			defer there.Close()
+			go test.server(there)
+			if err := waitEOF(here); (err != nil) != test.fails {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestCollectingConn has nothing written before a read, and the rest at the end.
+func TestCollectingConn(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	got := make(chan string)
+	go func() {
+		defer close(got)
+		b := make([]byte, 10)
+		for {
+			n, err := there.Read(b)
+			if err != nil {
+				return
+			}
+			got <- string(b[:n])
+			if string(b[:n]) == "ab" {
+				there.Write([]byte("c"))
+			}
+		}
+	}()
+	c := &collectingConn{Conn: here}
+	c.Write([]byte("a"))
+	c.Write([]byte("b"))
+	go func() {
+		c.Read(make([]byte, 1))
+		c.Write([]byte("d"))
+		c.Close()
+	}()
+	for _, want := range []string{"ab", "d", ""} {
+		if s := <-got; s != want {
+			t.Errorf("%q, not %q", s, want)
+		}
+	}
+}
+
 func TestParseResponse(t *testing.T) {
 	head := "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: " + sampleAccept + "\r\n"
 	a, err := parseResponse(head + "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=12; " +

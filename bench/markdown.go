@@ -68,6 +68,7 @@ func (r *report) markdown(images map[axis]string) string {
 	b.WriteString("## Tables\n\n" +
 		"Each number is the median of the rounds, ± half of the range. In brackets the ratio to the best of gws, gorilla, gobwas, " +
 		"nbio and coder, or of tmaxmax and r3labs, or to the one that the text names: the median of the ratios of each round. " +
+		"The best is the one that none of the others beats by that measure. " +
 		"`?`: the rounds differ too much, or are too few, for the ratio to say anything.\n\n")
 	for _, res := range r.Results {
 		if res.Scenario.Growth == "" {
@@ -111,12 +112,12 @@ func (r *report) writeGoals(b *strings.Builder) {
 		g := &goals[i]
 		cells := map[string]string{}
 		for _, form := range g.formsOf() {
-			value, v := g.judge(r, form)
-			if v == absent {
+			j := g.judge(r, form)
+			if j.verdict == absent {
 				continue
 			}
-			counts[v]++
-			cells[form] = g.cell(value, v)
+			counts[j.verdict]++
+			cells[form] = j.cell()
 		}
 		if len(cells) > 0 {
 			fmt.Fprintf(&rows, "| %s | %s | %s | %s | %s |\n", g.work, g.text(), cells["ours"], cells["ours-select"], g.base(r))
@@ -125,24 +126,27 @@ func (r *report) writeGoals(b *strings.Builder) {
 	if rows.Len() == 0 {
 		return
 	}
-	fmt.Fprintf(b, "## Targets\n\nThe ratio that was reached beside the one aimed at: %d met, %d not met, %d unclear, "+
-		"as the rounds differ too much and are not all on one side. Ours in both of the forms that users write.\n\n", counts[met], counts[notMet], counts[unclear])
+	fmt.Fprintf(b, "## Targets\n\nThe ratio that was reached beside the one aimed at: %d met, %d not met, %d unclear. "+
+		"It is unclear where rounds are on both sides of the target and the ratio is within %g %% of it or has a `?`, which is explained "+
+		"under Tables; and where there are fewer than %d rounds. Ours in both of the forms that users write.\n\n",
+		counts[met], counts[notMet], counts[unclear], near*100, minRounds)
 	b.WriteString("| work | target | `for range` | `select` | relative to |\n| --- | --- | --- | --- | --- |\n")
 	b.WriteString(rows.String() + "\n")
 }
 
-func (g *goal) cell(value float64, v verdict) string {
-	text := fmt.Sprintf("%.2f", value)
-	if v == unclear {
-		return text + "? unclear"
+func (j *judgement) cell() string {
+	text := fmt.Sprintf("%.2f", j.value)
+	if j.doubtful {
+		text += "?"
 	}
-	if v == met {
-		return text + " met"
+	text += " " + string(j.verdict)
+	if j.verdict == notMet {
+		return "**" + text + "**"
 	}
-	return "**" + text + " not met**"
+	return text
 }
 
-// writeGrowth has a plot and a table for each axis.
+// writeGrowth has a plot for each axis, and a table for each metric.
 func (r *report) writeGrowth(b *strings.Builder, images map[axis]string) {
 	charts := r.charts()
 	if len(charts) == 0 {
@@ -153,18 +157,19 @@ func (r *report) writeGrowth(b *strings.Builder, images map[axis]string) {
 		if name := images[c.Axis]; name != "" {
 			fmt.Fprintf(b, "![%s](%s)\n\n", c.Title, name)
 		}
-		r.writeGrowthTable(b, c)
+		for _, m := range []metric{cpuPerMessage, messages, p99} {
+			r.writeGrowthTable(b, c, m)
+		}
 	}
 }
 
-// writeGrowthTable has a row for each point: CPU and messages a second of each peer.
-func (r *report) writeGrowthTable(b *strings.Builder, c *chart) {
-	head, rule := "| "+string(c.Axis)+" |", "| ---: |"
+// writeGrowthTable has a row for each point and a column for each peer.
+func (r *report) writeGrowthTable(b *strings.Builder, c *chart, m metric) {
+	fmt.Fprintf(b, "| %s: %s, %s |", c.Axis, m.Key, m.Unit)
 	for _, s := range c.Series {
-		head += fmt.Sprintf(" %s, µs/msg | msg/s | p99, µs |", s.peer)
-		rule += " ---: | ---: | ---: |"
+		fmt.Fprintf(b, " %s |", s.peer)
 	}
-	fmt.Fprintf(b, "%s\n%s\n", head, rule)
+	b.WriteString("\n| ---: |" + strings.Repeat(" ---: |", len(c.Series)) + "\n")
 	for _, res := range r.Results {
 		if res.Scenario.Growth != c.Axis {
 			continue
@@ -175,13 +180,11 @@ func (r *report) writeGrowthTable(b *strings.Builder, c *chart) {
 		}
 		fmt.Fprintf(b, "| %s |", label)
 		for _, s := range c.Series {
-			for _, m := range []metric{cpuPerMessage, messages, p99} {
-				text := ""
-				if v, ok := res.to(s.peer, m); ok {
-					text = number(v.Median)
-				}
-				fmt.Fprintf(b, " %s |", text)
+			text := ""
+			if v, ok := res.to(s.peer, m); ok {
+				text = number(v.Median)
 			}
+			fmt.Fprintf(b, " %s |", text)
 		}
 		b.WriteString("\n")
 	}

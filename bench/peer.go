@@ -38,7 +38,7 @@ type clientPeer struct {
 func peers() []*peer {
 	return []*peer{
 		oursPeer, oursSelectPeer, oursTCPPeer,
-		gwsPeer, gorillaPeer, gorillaChanPeer, gobwasPeer, nbioPeer, coderPeer,
+		gwsPeer, gorillaPeer, gorillaChanPeer, gobwasPeer, gobwasBatchPeer, nbioPeer, coderPeer,
 		tmaxmaxPeer, r3labsPeer,
 		rawPeer,
 		oursH1Peer, oursH2Peer, oursH3Peer,

@@ -10,7 +10,7 @@ import (
 
 var coderPeer = &peer{
 	name: "coder", module: "github.com/coder/websocket",
-	about: "Reader into a buffer that is reused (Read would allocate), Write; no prepared messages, " +
+	about: "Reader into a buffer from a pool (Read would allocate), Write; no prepared messages, " +
 		"so Write to one connection after the other for broadcasts",
 	serve:  serveCoder,
 	client: &clientPeer{echo: coderClientEcho, dial: coderDial},
@@ -54,10 +54,13 @@ func serveCoder(j *serverJob) error {
 func coderLoop(c *websocket.Conn, handle func(context.Context, websocket.MessageType, []byte) error) {
 	defer c.CloseNow()
 	ctx := context.Background()
-	var b bytes.Buffer
 	for {
-		t, err := coderRead(ctx, c, &b)
-		if err != nil || handle(ctx, t, b.Bytes()) != nil {
+		t, r, err := c.Reader(ctx)
+		if err != nil {
+			return
+		}
+		err = withMessage(r, func(b []byte) error { return handle(ctx, t, b) })
+		if err != nil {
 			return
 		}
 	}

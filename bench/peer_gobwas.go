@@ -12,6 +12,7 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsflate"
 	"github.com/gobwas/ws/wsutil"
+	klauspost "github.com/klauspost/compress/flate"
 )
 
 var gobwasPeer = &peer{
@@ -68,7 +69,8 @@ type gobwasConn struct {
 	thrifty  bool
 	buf      []byte // headroom and payload
 	head     bytes.Buffer
-	scratch  [ws.MaxHeaderSize]byte
+	scratch  [ws.MaxHeaderSize]byte // of a header that is read
+	written  [ws.MaxHeaderSize]byte // of one that is written
 }
 
 // loop handles frame by frame: what comes fragmented goes back fragmented.
@@ -144,7 +146,7 @@ func (c *gobwasConn) write(h ws.Header, payload []byte) error {
 
 func (c *gobwasConn) writeFrame(h ws.Header, n int) error {
 	c.head.Reset()
-	if err := ws.WriteHeader(&c.head, h); err != nil {
+	if err := ws.WriteHeaderBuffer(&c.head, h, c.written[:]); err != nil {
 		return err
 	}
 	start := headroom - c.head.Len()
@@ -153,9 +155,9 @@ func (c *gobwasConn) writeFrame(h ws.Header, n int) error {
 	return err
 }
 
-// publish compiles the frame that is in the buffer and writes it to all.
+// publish writes the frame that is in the buffer to all.
 func (c *gobwasConn) publish(h ws.Header, all *hub[net.Conn]) error {
-	frame, err := ws.CompileFrame(ws.NewFrame(h.OpCode, h.Fin, c.buf[headroom:headroom+int(h.Length)]))
+	frame, err := c.compile(h)
 	if err != nil {
 		return err
 	}
@@ -163,13 +165,20 @@ func (c *gobwasConn) publish(h ws.Header, all *hub[net.Conn]) error {
 	return nil
 }
 
+// compile makes bytes for many of the frame that is in the buffer.
+func (c *gobwasConn) compile(h ws.Header) ([]byte, error) {
+	return ws.CompileFrame(ws.NewFrame(h.OpCode, h.Fin, c.buf[headroom:headroom+int(h.Length)]))
+}
+
 // Compressors and decompressors are reused, through the types that wsflate has
-// for it: its helpers would make a compressor for each message. The level is
-// that of the other libraries.
+// for it: its helpers would make a compressor for each message. The README says
+// "any deflate implementation": the compressor is that of gws, at the level of the
+// other libraries. The decompressor is the standard library's, as klauspost's finds
+// "corrupt input" in what wsflate gives it.
 var (
 	gobwasFlaters = sync.Pool{New: func() any {
 		return wsflate.NewWriter(nil, func(w io.Writer) wsflate.Compressor {
-			f, _ := flate.NewWriter(w, flate.BestSpeed) // fails only for an unknown level
+			f, _ := klauspost.NewWriter(w, klauspost.BestSpeed) // fails only for an unknown level
 			return f
 		})
 	}}

@@ -10,8 +10,9 @@ import (
 var gorillaChanPeer = &peer{
 	name: "gorilla-chan", reference: true, module: "github.com/gorilla/websocket",
 	about: "gorilla in channels: the two pumps of its chat example with a goroutine of the application between them, " +
-		"which is what a user of channels writes today",
+		"which is what a user of channels writes today; in broadcasts gorilla is the same",
 	serve: serveGorillaChan,
+	able:  func(s *scenario) bool { return s.Kind != kindBroadcast },
 }
 
 // The constants of the chat example.
@@ -30,8 +31,8 @@ type chanMessage struct {
 }
 
 // A chanConn is the chat example's Client, with a channel for received messages
-// too. It differs in one thing: messages are not joined, as an echo needs their
-// boundaries.
+// too. It differs in two things: messages are not joined, as an echo needs their
+// boundaries, and buffers are those that gorilla has here, not of 1 KiB everywhere.
 type chanConn struct {
 	conn *websocket.Conn
 	in   chan chanMessage // written and closed by readPump
@@ -41,9 +42,6 @@ type chanConn struct {
 
 func serveGorillaChan(j *serverJob) error {
 	u := gorillaUpgrader(j)
-	if j.Kind != kindIdle {
-		u.ReadBufferSize, u.WriteBufferSize = 1024, 1024 // as the example has it
-	}
 	var all hub[*chanConn]
 	return j.serveHTTP(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := u.Upgrade(w, r, nil)

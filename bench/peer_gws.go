@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"errors"
+	"net"
+	"net/http"
 
 	"github.com/lxzan/gws"
 )
@@ -9,7 +12,7 @@ import (
 var gwsPeer = &peer{
 	name: "gws", module: "github.com/lxzan/gws",
 	about: "its own server (NewServer), which reads requests without net/http; OnMessage on the reading goroutine, " +
-		"messages given back with Close; Broadcaster for broadcasts",
+		"messages given back with Close; ReadLoop in a goroutine of its own, as its README has it, but for churn; Broadcaster for broadcasts",
 	serve:  serveGWS,
 	client: &clientPeer{echo: gwsClientEcho, dial: gwsDial},
 }
@@ -41,7 +44,34 @@ func serveGWS(j *serverJob) error {
 			Threshold:             1,
 		}
 	}
-	return gws.NewServer(s, opts).RunListener(j.listener())
+	gwsPoolLarge(j.Size)
+	server := gws.NewServer(s, opts)
+	if j.Kind != kindChurn { // whose connections are gone before it pays
+		gwsFreshStacks(server)
+	}
+	return server.RunListener(j.listener())
+}
+
+// gwsFreshStacks reads in a goroutine whose stack has not grown in the handshake, as
+// for the others. The README has it so with net/http; its own server does not.
+func gwsFreshStacks(s *gws.Server) {
+	s.OnRequest = func(c net.Conn, br *bufio.Reader, r *http.Request) {
+		socket, err := s.GetUpgrader().UpgradeFromConn(c, br, r)
+		if err != nil {
+			s.OnError(c, err)
+			return
+		}
+		go socket.ReadLoop()
+	}
+}
+
+// gwsPoolLarge has buffers reused that a large message takes: by default those of
+// more than 256 KiB are not. They are the next power of two, of a message and its
+// header.
+func gwsPoolLarge(size int) {
+	if size > 128<<10 {
+		gws.SetBufferThreshold(uint32(2 * size))
+	}
 }
 
 func (s *gwsServer) OnOpen(c *gws.Conn) {

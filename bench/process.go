@@ -60,6 +60,18 @@ func startProcess(ctx context.Context, o order) (*process, error) {
 	return p, nil
 }
 
+// ask kills a child that does not answer, as nobody else would end the wait. A client
+// answers when all its connections are open, and a server that holds much collects
+// its garbage first: both have the time that a load has to open connections.
+func (p *process) ask(v any) (answer, error) {
+	t := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	a, err := p.wire.ask(v)
+	if !t.Stop() && err != nil {
+		err = fmt.Errorf("no answer in %v: %w", patience, err)
+	}
+	return a, err
+}
+
 // withExtendedConnect adds what makes the HTTP/2 server of net/http speak RFC 8441.
 func withExtendedConnect(settings string) string {
 	return strings.TrimPrefix(settings+",http2xconnect=1", ",")

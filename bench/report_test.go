@@ -30,6 +30,7 @@ func TestGoals(t *testing.T) {
 	atMost := goal{scenario: "s", metric: cpuPerMessage, limit: 1}
 	named := goal{scenario: "s", metric: cpuPerMessage, limit: 1, to: "gorilla"}
 	absolute := goal{scenario: "s", metric: rssKB, limit: 6, absolute: true}
+	none := goal{scenario: "s", metric: allocs, limit: noAllocs, absolute: true}
 	for _, test := range []struct {
 		name   string
 		goal   goal
@@ -43,6 +44,12 @@ func TestGoals(t *testing.T) {
 		{"worse", atMost, map[string][]float64{"ours": {10.1, 10.1, 10.1}, "gws": {10, 10, 10}}, 1.01, notMet},
 		{"noise", atMost, map[string][]float64{"ours": {5, 10, 20}, "gws": {10, 10, 10}}, 1, unclear},
 		{"noise on one side", atMost, map[string][]float64{"ours": {1, 5, 9}, "gws": {10, 10, 10}}, 0.5, met},
+		{"near, on both sides", atMost, map[string][]float64{"ours": {9.5, 9.9, 10.3}, "gws": {10, 10, 10}}, 0.99, unclear},
+		{"near, on one side", atMost, map[string][]float64{"ours": {9.8, 9.9, 9.9}, "gws": {10, 10, 10}}, 0.99, met},
+		{"far, on both sides", atMost, map[string][]float64{"ours": {9.2, 9.5, 10.3}, "gws": {10, 10, 10}}, 0.95, met},
+		{"absolute, near, on both sides", absolute, map[string][]float64{"ours": {5.9, 5.95, 6.1}}, 5.95, unclear},
+		{"allocations", none, map[string][]float64{"ours": {0.004, 0.004, 0.004}}, 0.004, met},
+		{"a few allocations", none, map[string][]float64{"ours": {0.047, 0.047, 0.047}}, 0.047, notMet},
 		{"too few rounds", atMost, map[string][]float64{"ours": {5, 5}, "gws": {10, 10}}, 0.5, unclear},
 		{"named", named, map[string][]float64{"ours": {9, 9, 9}, "gws": {1, 1, 1}, "gorilla": {10, 10, 10}}, 0.9, met},
 		{"absolute", absolute, map[string][]float64{"ours": {7, 7, 7}, "gws": {10, 10, 10}}, 7, notMet},
@@ -51,10 +58,38 @@ func TestGoals(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := &report{Results: []*result{resultOf("s", test.goal.metric, test.rounds)}}
-			if value, v := test.goal.judge(r, "ours"); v != test.want || number(value) != number(test.value) {
-				t.Errorf("%v, %s", value, v)
+			if j := test.goal.judge(r, "ours"); j.verdict != test.want || number(j.value) != number(test.value) {
+				t.Errorf("%+v", j)
 			}
 		})
+	}
+}
+
+// TestBest compares peers as ratios are printed: round by round. In the middle of its
+// values gws is the best here, and slower than gorilla in two rounds of three.
+func TestBest(t *testing.T) {
+	r := resultOf("s", cpuPerMessage, map[string][]float64{
+		"ours": {10, 20, 30}, "gws": {13, 14, 33}, "gorilla": {12, 22, 30}, "gobwas": {40, 40, 40}, "gorilla-chan": {1, 1, 1},
+	})
+	if best := r.Best[cpuPerMessage.Key]; best != "gorilla" {
+		t.Errorf("the best is %s", best)
+	}
+	for _, p := range r.Peers {
+		if s := p.Metrics[cpuPerMessage.Key]; !p.Ours && !p.Reference && s.Ratio < 1 {
+			t.Errorf("%s beats it: %v", p.Peer, s.Ratio)
+		}
+	}
+	circle := resultOf("s", messages, map[string][]float64{"gws": {3, 2, 1}, "gorilla": {2, 1, 3.3}, "nbio": {1, 3, 2}})
+	if best := circle.Best[messages.Key]; best != "gws" {
+		t.Errorf("of a circle the best is %s", best)
+	}
+}
+
+// TestDoubtIsShown has the "?" of a ratio in the table of targets too.
+func TestDoubtIsShown(t *testing.T) {
+	j := judgement{verdict: met, value: 0.5, doubtful: true}
+	if got := j.cell(); got != "0.50? met" {
+		t.Errorf("%q", got)
 	}
 }
 

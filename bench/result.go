@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 )
 
@@ -10,6 +11,8 @@ type result struct {
 	Scenario scenario      `json:"scenario"`
 	Metrics  []metric      `json:"metrics"`
 	Peers    []*peerResult `json:"peers"`
+	// Best is the name of the peer that ratios are to, by the keys of metrics.
+	Best map[string]string `json:"best,omitempty"`
 }
 
 // A peerResult has what one peer did in a scenario.
@@ -92,11 +95,13 @@ func (r *result) finish() *result {
 			}
 		}
 	}
+	r.Best = map[string]string{}
 	for _, m := range r.Metrics {
 		best := r.best(m)
 		if m.Plain || best == nil {
 			continue
 		}
+		r.Best[m.Key] = best.Peer
 		for _, p := range r.Peers {
 			s, ok := p.Metrics[m.Key]
 			if !ok {
@@ -111,28 +116,49 @@ func (r *result) finish() *result {
 	return r
 }
 
-// best is the peer that ratios are to: none of ours, and none that is shown for
-// reference only; or the one that the scenario names.
+// best is the peer that ratios are to: the one that the scenario names, or the one
+// that no rival beats in a ratio as it is printed, the median of those of the rounds.
+// Where they beat each other in a circle, it is the one that is beaten by least.
 func (r *result) best(m metric) *peerResult {
 	if r.Scenario.Base != "" {
 		return r.peer(r.Scenario.Base)
 	}
 	var best *peerResult
-	for _, p := range r.Peers {
-		s, ok := p.Metrics[m.Key]
-		if !ok || p.Ours || p.Reference {
-			continue
-		}
-		if best == nil || better(m, s.Median, best.Metrics[m.Key].Median) {
-			best = p
+	least := math.Inf(1)
+	rivals := r.rivals(m)
+	for _, p := range rivals {
+		if by := p.beaten(rivals, m); best == nil || by < least {
+			best, least = p, by
 		}
 	}
 	return best
 }
 
-func better(m metric, a, b float64) bool {
-	if m.MoreBetter {
-		return a > b
+// rivals are the peers with a metric: none of ours, and none that is shown for
+// reference only.
+func (r *result) rivals(m metric) []*peerResult {
+	var found []*peerResult
+	for _, p := range r.Peers {
+		if _, ok := p.Metrics[m.Key]; ok && !p.Ours && !p.Reference {
+			found = append(found, p)
+		}
 	}
-	return a < b
+	return found
+}
+
+// beaten is how much better the best of the others is: more than 1 if it is.
+func (p *peerResult) beaten(others []*peerResult, m metric) float64 {
+	most := 0.0
+	for _, o := range others {
+		ratios := o.ratios(p, m)
+		if o == p || len(ratios) == 0 {
+			continue
+		}
+		by := median(ratios)
+		if !m.MoreBetter {
+			by = 1 / by
+		}
+		most = max(most, by)
+	}
+	return most
 }

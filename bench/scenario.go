@@ -133,7 +133,7 @@ var work = []scenario{
 }
 
 // growthPeers are the lines of the plots.
-var growthPeers = []string{"ours", "gws", "gorilla"}
+var growthPeers = []string{"ours", "gws", "gorilla", "gobwas", "nbio"}
 
 const growthPatterns = "conns-*,size-*"
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -57,16 +59,31 @@ func (j *serverJob) maxMessage() int { return max(j.Size, 1<<20) }
 
 // readBuffer is the size for those libraries that let one choose it, 0 for their
 // own: one that takes a whole burst in a read where messages come in bursts, a small
-// one where connections idle.
+// one where connections idle, as gorilla's guidelines advise.
 func (j *serverJob) readBuffer() int {
 	switch {
 	case j.Kind == kindEcho && j.Depth > 1:
 		return 64 << 10
 	case j.Kind == kindIdle:
-		return 1 << 10
+		return 256
 	default:
 		return 0
 	}
+}
+
+// messageBuffers are for those libraries that have a message read from an io.Reader.
+// A connection that kept one would hold memory that is not its library's.
+var messageBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// withMessage reads a message that has begun to come, and lends it to use.
+func withMessage(r io.Reader, use func([]byte) error) error {
+	b := messageBuffers.Get().(*bytes.Buffer)
+	defer messageBuffers.Put(b)
+	b.Reset()
+	if _, err := b.ReadFrom(r); err != nil {
+		return err
+	}
+	return use(b.Bytes())
 }
 
 // A hub is the list of connections that a broadcast goes to. It forgets none:

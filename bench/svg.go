@@ -179,7 +179,11 @@ func (s *series) draw(b *strings.Builder, c *chart, color string) {
 	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n", path.String(), color)
 }
 
-// names are written where the lines end, one below the other where these are close.
+// labelHeight is how far names are from each other at least.
+const labelHeight = 15
+
+// names are written where the lines end, one below the other where these are close, but
+// none below the chart.
 func (c *chart) names(b *strings.Builder) {
 	type label struct {
 		y           float64
@@ -192,8 +196,9 @@ func (c *chart) names(b *strings.Builder) {
 	}
 	slices.SortFunc(labels, func(a, b label) int { return cmp.Compare(a.y, b.y) })
 	y := math.Inf(-1)
-	for _, l := range labels {
-		y = max(l.y, y+15)
+	for i, l := range labels {
+		below := len(labels) - 1 - i
+		y = min(max(l.y, y+labelHeight), float64(chartBottom-below*labelHeight))
 		fmt.Fprintf(b, `<text x="%d" y="%.1f" dominant-baseline="middle" fill="%s" font-weight="600">%s</text>`+"\n",
 			chartRight+4, y, l.color, html.EscapeString(l.name))
 	}
