@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // heavyParallel is how many heavy cases run at a time: their timings are
@@ -42,22 +44,17 @@ type serverRun struct {
 
 // all runs the cases of one load, some at a time.
 func (r *serverRun) all(ctx context.Context, load Load, parallel int) {
-	queue := make(chan int)
-	var workers sync.WaitGroup
-	for range parallel {
-		workers.Go(func() {
-			for i := range queue {
-				r.finished(i, r.repeat(ctx, r.cases[i]))
-			}
-		})
-	}
+	var running errgroup.Group
+	running.SetLimit(parallel)
 	for i, c := range r.cases {
 		if c.Load == load {
-			queue <- i
+			running.Go(func() error {
+				r.finished(i, r.repeat(ctx, c))
+				return nil
+			})
 		}
 	}
-	close(queue)
-	workers.Wait()
+	running.Wait() // without an error: what went wrong is in the results
 }
 
 func (r *serverRun) finished(i int, result Result) {
