@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"context"
-	"net"
 	"sync"
 	"sync/atomic"
 
@@ -218,12 +217,8 @@ func (p *packer) addPrepared(m *Prepared) (ok bool, err error) {
 
 // writeWith writes what is gathered and, after it, a frame from where it lies.
 func (p *packer) writeWith(frame []byte) error {
-	buffers := net.Buffers{frame}
-	if len(p.out.Bytes) > 0 {
-		buffers = net.Buffers{p.out.Bytes, frame}
-	}
 	p.writes++
-	err := p.conn.write(buffers)
+	err := p.conn.write(p.out.Bytes, frame)
 	p.out.Bytes = p.out.Bytes[:0]
 	return err
 }

@@ -151,6 +151,11 @@ func (t *socketTransport) write(buffers net.Buffers) error {
 	if len(buffers) == 1 {
 		return t.connTransport.write(buffers)
 	}
+	return t.writeList(buffers)
+}
+
+// writeList is apart as it makes the slice escape to the heap.
+func (t *socketTransport) writeList(buffers net.Buffers) error {
 	_, err := buffers.WriteTo(t.Conn)
 	return err
 }

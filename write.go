@@ -3,7 +3,7 @@ package websocket
 import (
 	"context"
 	"errors"
-	"net"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -291,7 +291,30 @@ func (c *Conn) kick() {
 	}
 	if c.data != nil || c.urgent != nil || c.carry != nil {
 		c.writing = true
-		go c.writeLoop()
+		s := starts.Get().(*start)
+		s.conn = c
+		go s.run()
+	}
+}
+
+// A start is what a write loop is started with, so that to do that allocates nothing.
+type start struct {
+	conn *Conn
+	run  func()
+}
+
+var starts sync.Pool
+
+func init() {
+	starts.New = func() any {
+		s := new(start)
+		s.run = func() {
+			c := s.conn
+			s.conn = nil
+			starts.Put(s)
+			c.writeLoop()
+		}
+		return s
 	}
 }
 
@@ -410,7 +433,7 @@ func (c *Conn) leaveWriter() {
 // writeAll writes the work and tells in how many writes.
 func (c *Conn) writeAll(w work) (writes int, err error) {
 	if w.carry != nil {
-		if err := c.write(net.Buffers{w.carry.buffer.Bytes}); err != nil {
+		if err := c.write(w.carry.buffer.Bytes, nil); err != nil {
 			return 0, err
 		}
 		writes++
@@ -432,7 +455,7 @@ func (c *Conn) writeAll(w work) (writes int, err error) {
 func (c *Conn) writeEncoded(b []byte) (writes int, err error) {
 	for len(b) > 0 && err == nil {
 		n := min(len(b), maxWrite)
-		err = c.write(net.Buffers{b[:n]})
+		err = c.write(b[:n], nil)
 		b = b[n:]
 		writes++
 	}
@@ -526,24 +549,42 @@ func (p *packer) flush() error {
 		return nil
 	}
 	p.writes++
-	err := p.conn.write(net.Buffers{p.out.Bytes})
+	err := p.conn.write(p.out.Bytes, nil)
 	p.out.Bytes = p.out.Bytes[:0]
 	return err
 }
 
-// write writes within the timeout. The deadline is set and cleared under the lock,
-// as that which ends the connection is.
-func (c *Conn) write(buffers net.Buffers) error {
+// write writes one or both within the timeout. The deadline is set and cleared under the
+// lock, as that which ends the connection is.
+func (c *Conn) write(first, second []byte) error {
 	if c.writeTimeout <= 0 {
-		return c.transport.write(buffers)
+		return c.writeBuffers(first, second)
 	}
 	if err := c.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
 		return err
 	}
-	if err := c.transport.write(buffers); err != nil {
+	if err := c.writeBuffers(first, second); err != nil {
 		return err
 	}
 	return c.setWriteDeadline(time.Time{})
+}
+
+// buffersOfTwo are what transports write, so that a write allocates nothing.
+var buffersOfTwo = sync.Pool{New: func() any { return new([2][]byte) }}
+
+func (c *Conn) writeBuffers(first, second []byte) error {
+	b := buffersOfTwo.Get().(*[2][]byte)
+	n := 0
+	for _, p := range [...][]byte{first, second} {
+		if len(p) > 0 {
+			b[n] = p
+			n++
+		}
+	}
+	err := c.transport.write(b[:n])
+	*b = [2][]byte{}
+	buffersOfTwo.Put(b)
+	return err
 }
 
 // setWriteDeadline sets a deadline unless the connection is over.
