@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,7 +17,6 @@ import (
 	wshttp2 "github.com/chanws/websocket/negotiate/http2"
 	_ "github.com/chanws/websocket/negotiate/http2/xconnect"
 	"go.uber.org/goleak"
-	"golang.org/x/net/http2"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -126,16 +124,21 @@ func TestManyShareOneConnection(t *testing.T) {
 
 // Over the peer's limit another connection is made, and not one more than needed.
 func TestStreamLimit(t *testing.T) {
-	s := serve(t, func(s *httptest.Server) { s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 4} })
-	transport := s.transport(t)
-	conns := s.dialMany(t, transport, 10)
-	if n := s.conns.Load(); n != 3 {
-		t.Errorf("%d connections for 10 streams of at most 4", n)
-	}
-	echoAndClose(t, conns...)
-	echoAndClose(t, s.dialMany(t, transport, 4)...) // streams that ended make room
-	if n := s.conns.Load(); n != 3 {
-		t.Errorf("%d connections later", n)
+	for _, test := range []struct {
+		limit int
+		want  int64
+	}{{4, 3}, {1, 10}} {
+		s := serve(t, func(s *httptest.Server) { s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: test.limit} })
+		transport := s.transport(t)
+		conns := s.dialMany(t, transport, 10)
+		if n := s.conns.Load(); n != test.want {
+			t.Errorf("%d connections for 10 streams of at most %d", n, test.limit)
+		}
+		echoAndClose(t, conns...)
+		echoAndClose(t, s.dialMany(t, transport, 4)...) // streams that ended make room
+		if n := s.conns.Load(); n != test.want {
+			t.Errorf("%d connections later", n)
+		}
 	}
 }
 
@@ -149,40 +152,6 @@ func TestServerOfHTTP1(t *testing.T) {
 		t.Errorf("status %d", r.StatusCode)
 	}
 	echoAndClose(t, conns...)
-}
-
-// A server of HTTP/2 that does not offer extended CONNECT: net/http's own, as long
-// as nothing switches it on, which is what this pretends.
-func TestServerWithoutExtendedConnect(t *testing.T) {
-	s := serve(t, func(s *httptest.Server) {
-		s.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": serveSettings}
-		s.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
-		s.EnableHTTP2 = false
-	})
-	conns := s.dialMany(t, s.transport(t), 3)
-	echoAndClose(t, conns...)
-	if !s.saw("HTTP/1.1") {
-		t.Error("not over HTTP/1.1")
-	}
-}
-
-// serveSettings is a server of HTTP/2 that answers no more than PING.
-func serveSettings(_ *http.Server, c *tls.Conn, _ http.Handler) {
-	defer c.Close()
-	if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
-		return
-	}
-	f := http2.NewFramer(c, c)
-	f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 100})
-	for {
-		frame, err := f.ReadFrame()
-		if err != nil {
-			return
-		}
-		if ping, ok := frame.(*http2.PingFrame); ok {
-			f.WritePing(true, ping.Data)
-		}
-	}
 }
 
 func TestWithoutTLS(t *testing.T) {
