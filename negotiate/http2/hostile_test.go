@@ -1,6 +1,7 @@
 package http2_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/chanws/websocket"
 	wshttp2 "github.com/chanws/websocket/negotiate/http2"
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // tooLong is when a test is given up: nothing here takes anything like it.
@@ -59,6 +62,21 @@ func answerPing(f *http2.Framer, frame http2.Frame) error {
 		return f.WritePing(true, ping.Data)
 	}
 	return nil
+}
+
+// answerHead answers a request with a head.
+func answerHead(head []hpack.HeaderField) answer {
+	var b bytes.Buffer
+	e := hpack.NewEncoder(&b)
+	for _, field := range head {
+		e.WriteField(field)
+	}
+	return func(f *http2.Framer, frame http2.Frame) error {
+		if headers, ok := frame.(*http2.HeadersFrame); ok {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: headers.StreamID, BlockFragment: b.Bytes(), EndHeaders: true})
+		}
+		return answerPing(f, frame)
+	}
 }
 
 // A server that takes no extended CONNECT is spoken to in HTTP/1.1: one that does not
@@ -122,6 +140,29 @@ func TestServerGoesAway(t *testing.T) {
 				t.Errorf("%d connections", n)
 			}
 		})
+	}
+}
+
+// The head of a response is bounded, however few bytes it is sent in.
+func TestResponseHead(t *testing.T) {
+	field := hpack.HeaderField{Name: "x-field", Value: strings.Repeat("x", 4000)} // a byte from the second on
+	for _, test := range []struct {
+		fields int
+		opens  bool
+	}{{10, true}, {20, false}, {2000, false}} {
+		head := []hpack.HeaderField{{Name: ":status", Value: "200"}}
+		for range test.fields {
+			head = append(head, field)
+		}
+		s := serveFrames(t, answerHead(head), extendedConnect)
+		c, err := s.dial(t.Context(), s.transport(t))
+		if opened := err == nil; opened != test.opens {
+			t.Errorf("%d fields: %v", test.fields, err)
+		}
+		if err == nil {
+			c.Abort()
+			<-c.Closed()
+		}
 	}
 }
 

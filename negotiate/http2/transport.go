@@ -18,7 +18,8 @@ import (
 // A Transport keeps connections of HTTP/2 and sends extended CONNECTs over them. The
 // zero value is ready for use, by any number of goroutines; it must not be copied,
 // nor its fields be changed, after the first use. As connections are shared, one
-// Transport is for those who may share a TLSConfig.
+// Transport is for those who may share a TLSConfig. The head of a response may have 64
+// KiB; with a larger one the request fails.
 type Transport struct {
 	// TLSConfig is for connections to https and wss URLs; it is cloned. The host
 	// name is verified unless it says otherwise. NextProtos and ServerName are the
@@ -157,6 +158,7 @@ func (t *Transport) configure() *http2.Transport {
 		ReadIdleTimeout:    orDefault(t.PingInterval, defaultPingInterval),
 		PingTimeout:        lostPingTimeout,
 		WriteByteTimeout:   orDefault(t.WriteTimeout, defaultWriteTimeout),
+		MaxHeaderListSize:  negotiate.DefaultMaxHeaderBytes,
 		// The frames that a server may send us: no larger than needed.
 		MaxReadFrameSize: 16 << 10,
 	}
