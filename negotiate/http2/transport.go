@@ -22,7 +22,8 @@ import (
 // KiB; with a larger one the request fails.
 type Transport struct {
 	// TLSConfig is for connections to https and wss URLs; it is cloned. The host
-	// name is verified unless it says otherwise. NextProtos and ServerName are the
+	// name is verified unless it says otherwise: a ServerName in it is what every
+	// host is verified by, so such a Transport is for one host. NextProtos is the
 	// Transport's. Default: as crypto/tls.
 	TLSConfig *tls.Config
 	// NetDialContext makes the network connections: network is "tcp", address host

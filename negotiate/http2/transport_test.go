@@ -3,6 +3,7 @@ package http2_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -208,6 +209,29 @@ func TestUnknownAuthority(t *testing.T) {
 	var unknown *tls.CertificateVerificationError
 	if !errors.As(err, &unknown) {
 		t.Errorf("%v, want a certificate error", err)
+	}
+}
+
+// Every host is verified by the ServerName that the TLSConfig has, as by net/http; else
+// by its own.
+func TestServerName(t *testing.T) {
+	s := serve(t, nil)
+	opts := func(name string) *websocket.DialOptions {
+		transport := s.transport(t)
+		transport.TLSConfig.ServerName = name
+		transport.NetDialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
+		}
+		return &websocket.DialOptions{RoundTripper: transport}
+	}
+	c, err := websocket.Dial(t.Context(), "wss://other.test", opts("example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	echoAndClose(t, c)
+	var wrong x509.HostnameError
+	if _, err := websocket.Dial(t.Context(), "wss://other.test", opts("")); !errors.As(err, &wrong) {
+		t.Errorf("%v, want an error of the name", err)
 	}
 }
 
