@@ -8,7 +8,4 @@ require (
 	golang.org/x/net v0.58.0
 )
 
-require (
-	golang.org/x/sync v0.22.0
-	golang.org/x/text v0.41.0 // indirect
-)
+require golang.org/x/text v0.41.0 // indirect

@@ -1,188 +1,136 @@
 package http2
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/sync/singleflight"
-
-	"github.com/chanws/websocket/negotiate"
 )
 
-// A host has the connections to one address, and those who wait for another.
+// A host has the connections to one address, and the flight that makes one more. The
+// Transport keeps it as long as it has any of them, and locks them.
 type host struct {
 	transport     *Transport
 	address, name string
 
-	flights singleflight.Group // one connection is made at a time
-
-	mu      sync.Mutex
-	conns   []*conn
-	waiting int
-	ctx     context.Context // of the flight: ends when nobody waits for it
-	cancel  context.CancelFunc
+	conns  []*conn
+	flight *flight // or nil
 }
 
 // A conn is a connection of HTTP/2 whose server has sent its SETTINGS.
 type conn struct {
 	*http2.ClientConn
 	network *tls.Conn
+	host    *host
+
+	// The Transport locks these.
+	streams int // reserved, or not over yet
+	ended   bool
 }
 
-// conn gives a connection on which a stream is reserved.
-func (h *host) conn(ctx context.Context) (*conn, error) {
-	for {
-		if c := h.reserve(); c != nil {
-			return c, nil
-		}
-		plain, err := h.fly(ctx)
-		switch {
-		case err == nil && plain != nil:
-			return nil, &negotiate.UpgradeError{Conn: plain, Reason: "the server speaks HTTP/1.1"}
-		case errors.Is(err, errTaken):
-			return nil, h.transport.upgrade(ctx, h, "the server speaks HTTP/1.1")
-		case err == nil:
-			continue
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case errors.Is(err, errNoStreams):
-			return nil, h.transport.upgrade(ctx, h, err.Error())
-		case errors.Is(err, context.Canceled):
-			continue // a flight for others, who left it
-		default:
-			return nil, err
-		}
-	}
-}
-
-// reserve finds a connection with room for a stream, and forgets those that are
-// gone.
+// reserve finds a connection with room for a stream.
 func (h *host) reserve() *conn {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	left := h.conns[:0]
-	var found *conn
 	for _, c := range h.conns {
-		if state := c.State(); state.Closed || state.Closing {
-			continue
-		}
-		left = append(left, c)
-		if found == nil && c.ReserveNewRequest() {
-			found = c
+		if c.reserve() {
+			return c
 		}
 	}
-	clear(h.conns[len(left):])
-	h.conns = left
-	return found
+	return nil
 }
 
-func (h *host) closeIdle() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, c := range h.conns {
-		if s := c.State(); s.StreamsActive+s.StreamsReserved+s.StreamsPending == 0 {
-			c.Close()
+// takeIdle gives the connections without streams, which are the host's no more.
+func (h *host) takeIdle() (idle []*conn) {
+	h.conns = slices.DeleteFunc(h.conns, func(c *conn) bool {
+		if c.streams == 0 {
+			idle = append(idle, c)
 		}
-	}
+		return c.streams == 0
+	})
+	h.forget()
+	return idle
 }
 
-// A landing is what a flight ended with: plain for HTTP/1.1, else the connection is
-// among those of the host.
-type landing struct {
-	mu    sync.Mutex
-	plain *tls.Conn
-	taken bool
-}
-
-// errTaken is the end of a flight whose connection, of HTTP/1.1, another has.
-var errTaken = errors.New("taken")
-
-// take gives the connection to the first who asks: it is of use to one only.
-func (l *landing) take() *tls.Conn {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.taken {
-		return nil
-	}
-	l.taken = true
-	return l.plain
-}
-
-// fly makes a connection, or waits for the one that is being made. It is made as
-// long as somebody waits.
-func (h *host) fly(ctx context.Context) (plain *tls.Conn, err error) {
-	h.mu.Lock()
-	if h.waiting == 0 {
-		h.ctx, h.cancel = context.WithTimeout(context.Background(), dialTimeout)
-	}
-	h.waiting++
-	flight := h.ctx
-	h.mu.Unlock()
-	done := h.flights.DoChan("", func() (any, error) { return h.connect(flight) })
-	defer h.leave()
-	select {
-	case r := <-done:
-		if r.Err != nil {
-			return nil, r.Err
-		}
-		l := r.Val.(*landing)
-		if l.plain == nil {
-			return nil, nil
-		}
-		if plain = l.take(); plain == nil {
-			return nil, errTaken
-		}
-		return plain, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// forget takes the host from the Transport when nothing is left of it.
+func (h *host) forget() {
+	hosts := h.transport.hosts
+	if len(h.conns) == 0 && h.flight == nil && hosts[h.address] == h {
+		delete(hosts, h.address)
 	}
 }
 
-func (h *host) leave() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.waiting--; h.waiting == 0 {
-		h.cancel()
+// reserve does not ask for the State, which waits for the lock of the writer: that is
+// held for as long as the server does not read.
+func (c *conn) reserve() bool {
+	if c.ended || !c.ReserveNewRequest() {
+		return false
 	}
+	c.streams++
+	return true
 }
 
-// connect makes a connection and waits for the server's SETTINGS, as they tell
-// whether there is extended CONNECT and how many streams there may be.
-func (h *host) connect(ctx context.Context) (*landing, error) {
-	secure, err := h.transport.dial(ctx, h, "h2", "http/1.1")
+// end is called, more than once, when nothing more comes from the network.
+func (c *conn) end() {
+	t := c.host.transport
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.ended = true
+	c.host.conns = slices.DeleteFunc(c.host.conns, func(other *conn) bool { return other == c })
+	c.host.forget()
+}
+
+// release ends what reserve began.
+func (c *conn) release() {
+	t := c.host.transport
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.streams--
+}
+
+// send sends a request on the stream that was reserved. The stream is over when both
+// sides of it are, or nobody wants it any more.
+func (c *conn) send(r *http.Request) (*http.Response, error) {
+	over := sync.OnceFunc(c.release)
+	var open atomic.Int32
+	open.Store(2)
+	end := func() {
+		if open.Add(-1) == 0 {
+			over()
+		}
+	}
+	sent, received := sync.OnceFunc(end), sync.OnceFunc(end)
+	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { sent() },
+	}))
+	response, err := c.RoundTrip(r)
 	if err != nil {
+		over()
 		return nil, err
 	}
-	if secure.ConnectionState().NegotiatedProtocol != "h2" {
-		l := &landing{plain: secure}
-		context.AfterFunc(ctx, func() { // when all who waited have left
-			if c := l.take(); c != nil {
-				c.Close()
-			}
-		})
-		return l, nil
-	}
-	settings := &settingsReader{Conn: secure}
-	client, err := h.transport.h2.NewClientConn(settings)
+	response.Body = &body{ReadCloser: response.Body, received: received, over: over}
+	return response, nil
+}
+
+// A body is that of a response, and tells of its end.
+type body struct {
+	io.ReadCloser
+	received, over func()
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		secure.Close()
-		return nil, err
+		b.received()
 	}
-	// A PING is answered after the SETTINGS, which "MUST be the first frame the
-	// server sends" (RFC 9113, section 3.4).
-	if err := client.Ping(ctx); err != nil {
-		client.Close()
-		return nil, err
-	}
-	if !settings.extendedConnect.Load() {
-		client.Close()
-		return nil, errNoStreams
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.conns = append(h.conns, &conn{client, secure})
-	return new(landing), nil
+	return n, err
+}
+
+// Close resets the stream, if it is not over, and waits where the server does not read.
+func (b *body) Close() error {
+	b.over()
+	return b.ReadCloser.Close()
 }

@@ -3,7 +3,6 @@ package http2
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -19,10 +18,12 @@ import (
 // A Transport keeps connections of HTTP/2 and sends extended CONNECTs over them. The
 // zero value is ready for use, by any number of goroutines; it must not be copied,
 // nor its fields be changed, after the first use. As connections are shared, one
-// Transport is for those who may share a TLSConfig.
+// Transport is for those who may share a TLSConfig. The head of a response may have 64
+// KiB; with a larger one the request fails.
 type Transport struct {
 	// TLSConfig is for connections to https and wss URLs; it is cloned. The host
-	// name is verified unless it says otherwise. NextProtos and ServerName are the
+	// name is verified unless it says otherwise: a ServerName in it is what every
+	// host is verified by, so such a Transport is for one host. NextProtos is the
 	// Transport's. Default: as crypto/tls.
 	TLSConfig *tls.Config
 	// NetDialContext makes the network connections: network is "tcp", address host
@@ -39,6 +40,8 @@ type Transport struct {
 	// could be written for as long. Default: 30 s; below 0 there is none.
 	WriteTimeout time.Duration
 
+	// mu is never held while a ClientConn is asked for more than a reservation:
+	// all else may wait for a server that does not read.
 	mu    sync.Mutex
 	hosts map[string]*host
 	h2    *http2.Transport
@@ -50,6 +53,7 @@ const (
 	defaultWriteTimeout = 30 * time.Second
 	lostPingTimeout     = 15 * time.Second
 	dialTimeout         = 30 * time.Second
+	closeTimeout        = 250 * time.Millisecond
 )
 
 // orDefault gives value, the default where it is 0, and 0 where it is below.
@@ -70,26 +74,63 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &negotiate.UpgradeError{Reason: "no TLS"}
 	}
 	ctx := r.Context()
-	conn, err := t.host(r.URL).conn(ctx)
+	c, err := t.conn(ctx, r.URL)
 	if err != nil {
 		return nil, err
 	}
 	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.GotConn != nil {
-		trace.GotConn(httptrace.GotConnInfo{Conn: conn.network, Reused: true})
+		trace.GotConn(httptrace.GotConnInfo{Conn: c.network, Reused: true})
 	}
 	request := r.Clone(ctx)
 	request.Header[":protocol"] = []string{"websocket"}
 	request.Proto, request.ProtoMajor, request.ProtoMinor = "HTTP/2.0", 2, 0
-	return conn.RoundTrip(request)
+	return c.send(request)
 }
 
-// CloseIdleConnections closes connections that have no WebSocket.
+// CloseIdleConnections closes connections that have no WebSocket. It does not wait for
+// those that have.
 func (t *Transport) CloseIdleConnections() {
+	for _, c := range t.takeIdle() {
+		c.Close()
+	}
+}
+
+func (t *Transport) takeIdle() (idle []*conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, h := range t.hosts {
-		h.closeIdle()
+		idle = append(idle, h.takeIdle()...)
 	}
+	return idle
+}
+
+// conn gives a connection to a host, on which a stream is reserved.
+func (t *Transport) conn(ctx context.Context, u *url.URL) (*conn, error) {
+	for came := time.Now(); ctx.Err() == nil; {
+		c, f := t.reserve(u)
+		if c != nil {
+			return c, nil
+		}
+		c, err := f.wait(ctx, came)
+		if upgrade, ok := err.(*negotiate.UpgradeError); ok && upgrade.Conn == nil {
+			return nil, t.upgrade(ctx, f.host, upgrade.Reason)
+		}
+		if c != nil || err != nil {
+			return c, err
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// reserve finds a connection with room for a stream, or the flight to wait for.
+func (t *Transport) reserve(u *url.URL) (*conn, *flight) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.host(u)
+	if c := h.reserve(); c != nil {
+		return c, nil
+	}
+	return nil, h.board()
 }
 
 // host finds those of the connections that go to a host.
@@ -99,19 +140,9 @@ func (t *Transport) host(u *url.URL) *host {
 		port = "443"
 	}
 	address := net.JoinHostPort(u.Hostname(), port)
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.hosts == nil {
 		t.hosts = make(map[string]*host)
-		t.h2 = &http2.Transport{
-			DisableCompression: true,
-			IdleConnTimeout:    orDefault(t.IdleTimeout, defaultIdleTimeout),
-			ReadIdleTimeout:    orDefault(t.PingInterval, defaultPingInterval),
-			PingTimeout:        lostPingTimeout,
-			WriteByteTimeout:   orDefault(t.WriteTimeout, defaultWriteTimeout),
-			// The frames that a server may send us: no larger than needed.
-			MaxReadFrameSize: 16 << 10,
-		}
+		t.h2 = t.configure()
 	}
 	h := t.hosts[address]
 	if h == nil {
@@ -119,6 +150,19 @@ func (t *Transport) host(u *url.URL) *host {
 		t.hosts[address] = h
 	}
 	return h
+}
+
+func (t *Transport) configure() *http2.Transport {
+	return &http2.Transport{
+		DisableCompression: true,
+		IdleConnTimeout:    orDefault(t.IdleTimeout, defaultIdleTimeout),
+		ReadIdleTimeout:    orDefault(t.PingInterval, defaultPingInterval),
+		PingTimeout:        lostPingTimeout,
+		WriteByteTimeout:   orDefault(t.WriteTimeout, defaultWriteTimeout),
+		MaxHeaderListSize:  negotiate.DefaultMaxHeaderBytes,
+		// The frames that a server may send us: no larger than needed.
+		MaxReadFrameSize: 16 << 10,
+	}
 }
 
 // dial makes a TLS connection on which one of the protocols is spoken.
@@ -155,6 +199,3 @@ func (t *Transport) upgrade(ctx context.Context, h *host, reason string) error {
 	}
 	return &negotiate.UpgradeError{Conn: conn, Reason: reason}
 }
-
-// errNoStreams is the end of a flight that found a server without extended CONNECT.
-var errNoStreams = errors.New("the server does not offer it")

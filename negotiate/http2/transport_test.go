@@ -3,8 +3,8 @@ package http2_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,7 +18,6 @@ import (
 	wshttp2 "github.com/chanws/websocket/negotiate/http2"
 	_ "github.com/chanws/websocket/negotiate/http2/xconnect"
 	"go.uber.org/goleak"
-	"golang.org/x/net/http2"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -126,16 +125,21 @@ func TestManyShareOneConnection(t *testing.T) {
 
 // Over the peer's limit another connection is made, and not one more than needed.
 func TestStreamLimit(t *testing.T) {
-	s := serve(t, func(s *httptest.Server) { s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 4} })
-	transport := s.transport(t)
-	conns := s.dialMany(t, transport, 10)
-	if n := s.conns.Load(); n != 3 {
-		t.Errorf("%d connections for 10 streams of at most 4", n)
-	}
-	echoAndClose(t, conns...)
-	echoAndClose(t, s.dialMany(t, transport, 4)...) // streams that ended make room
-	if n := s.conns.Load(); n != 3 {
-		t.Errorf("%d connections later", n)
+	for _, test := range []struct {
+		limit int
+		want  int64
+	}{{4, 3}, {1, 10}} {
+		s := serve(t, func(s *httptest.Server) { s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: test.limit} })
+		transport := s.transport(t)
+		conns := s.dialMany(t, transport, 10)
+		if n := s.conns.Load(); n != test.want {
+			t.Errorf("%d connections for 10 streams of at most %d", n, test.limit)
+		}
+		echoAndClose(t, conns...)
+		echoAndClose(t, s.dialMany(t, transport, 4)...) // streams that ended make room
+		if n := s.conns.Load(); n != test.want {
+			t.Errorf("%d connections later", n)
+		}
 	}
 }
 
@@ -149,40 +153,6 @@ func TestServerOfHTTP1(t *testing.T) {
 		t.Errorf("status %d", r.StatusCode)
 	}
 	echoAndClose(t, conns...)
-}
-
-// A server of HTTP/2 that does not offer extended CONNECT: net/http's own, as long
-// as nothing switches it on, which is what this pretends.
-func TestServerWithoutExtendedConnect(t *testing.T) {
-	s := serve(t, func(s *httptest.Server) {
-		s.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": serveSettings}
-		s.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
-		s.EnableHTTP2 = false
-	})
-	conns := s.dialMany(t, s.transport(t), 3)
-	echoAndClose(t, conns...)
-	if !s.saw("HTTP/1.1") {
-		t.Error("not over HTTP/1.1")
-	}
-}
-
-// serveSettings is a server of HTTP/2 that answers no more than PING.
-func serveSettings(_ *http.Server, c *tls.Conn, _ http.Handler) {
-	defer c.Close()
-	if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
-		return
-	}
-	f := http2.NewFramer(c, c)
-	f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 100})
-	for {
-		frame, err := f.ReadFrame()
-		if err != nil {
-			return
-		}
-		if ping, ok := frame.(*http2.PingFrame); ok {
-			f.WritePing(true, ping.Data)
-		}
-	}
 }
 
 func TestWithoutTLS(t *testing.T) {
@@ -239,6 +209,29 @@ func TestUnknownAuthority(t *testing.T) {
 	var unknown *tls.CertificateVerificationError
 	if !errors.As(err, &unknown) {
 		t.Errorf("%v, want a certificate error", err)
+	}
+}
+
+// Every host is verified by the ServerName that the TLSConfig has, as by net/http; else
+// by its own.
+func TestServerName(t *testing.T) {
+	s := serve(t, nil)
+	opts := func(name string) *websocket.DialOptions {
+		transport := s.transport(t)
+		transport.TLSConfig.ServerName = name
+		transport.NetDialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
+		}
+		return &websocket.DialOptions{RoundTripper: transport}
+	}
+	c, err := websocket.Dial(t.Context(), "wss://other.test", opts("example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	echoAndClose(t, c)
+	var wrong x509.HostnameError
+	if _, err := websocket.Dial(t.Context(), "wss://other.test", opts("")); !errors.As(err, &wrong) {
+		t.Errorf("%v, want an error of the name", err)
 	}
 }
 
