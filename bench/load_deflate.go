@@ -261,6 +261,7 @@ func loadDeflate(p *process, s *scenario, t *target, dur time.Duration) (values,
 	if err != nil {
 		return nil, err
 	}
+	p.pause(settle) // as where connections idle
 	full, err := p.ask(askMemory)
 	if err != nil {
 		return nil, err
