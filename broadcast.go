@@ -115,8 +115,9 @@ func (g *gathering) end() {
 // find one message. A goroutine for many connections costs next to nothing for each of
 // them, and comes late enough to find what further broadcasts have queued meanwhile.
 type round struct {
-	conns [roundSize]*Conn
-	n     int
+	conns   [roundSize]*Conn
+	n       int
+	written int // so many of them
 }
 
 // roundSize is how many connections a goroutine writes to, for each of which it takes
@@ -137,11 +138,23 @@ func (r *round) add(c *Conn) bool {
 }
 
 func (r *round) write() {
-	for _, c := range r.conns[:r.n] {
+	defer r.end()
+	for r.written < r.n {
+		c := r.conns[r.written]
+		r.written++
 		c.writeScheduled()
 	}
+}
+
+// end gives the round back, or has the rest of it written where an extension has ended
+// the goroutine.
+func (r *round) end() {
+	if r.written < r.n {
+		go r.write()
+		return
+	}
 	clear(r.conns[:r.n])
-	r.n = 0
+	r.n, r.written = 0, 0
 	rounds.Put(r)
 }
 
@@ -165,10 +178,7 @@ func (c *Conn) queueForRound(p *Prepared) (scheduled bool, err error) {
 	}
 	defer c.mu.Unlock()
 	if c.scheduled && !c.writing && !c.budget.roomy(c.queueRoom, len(f.Payload)) {
-		// Rounds are behind, which is not the peer's fault.
-		c.mu.Unlock()
-		c.writeScheduled()
-		c.mu.Lock()
+		c.writeBehind()
 	}
 	if err := c.refuse(&f); err != nil {
 		return false, err
@@ -183,6 +193,14 @@ func (c *Conn) queueForRound(p *Prepared) (scheduled bool, err error) {
 	}
 	c.scheduled = true
 	return true, nil
+}
+
+// writeBehind writes where rounds are behind, which is not the peer's fault. It is called
+// with the lock and does without it, to have it again however the writing ends.
+func (c *Conn) writeBehind() {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	c.writeScheduled()
 }
 
 // roomy reports whether half of the room is left after a message of the size.

@@ -625,9 +625,20 @@ func (c *Conn) transformOutgoing(f *codec.Frame) (*codec.Buffer, error) {
 	if !c.transforms(f) {
 		return nil, nil
 	}
+	return c.transform(f) // apart, as others are not to pay for its defer
+}
+
+func (c *Conn) transform(f *codec.Frame) (*codec.Buffer, error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.loseWriter()
+		}
+	}()
 	buffer := codec.NewBuffer(len(f.Payload))
 	in := negotiate.Message{Text: f.Opcode == codec.OpText, Data: f.Payload}
 	out, bits, transformed, err := c.pipeline.Outgoing(buffer.Bytes, in)
+	returned = true
 	if err != nil || !transformed {
 		buffer.Release()
 		return nil, err
@@ -635,4 +646,18 @@ func (c *Conn) transformOutgoing(f *codec.Frame) (*codec.Buffer, error) {
 	buffer.Bytes = out
 	f.Payload, f.Reserved = out, codec.Reserved(bits)
 	return buffer, nil
+}
+
+// errExtension is what ends a connection whose writer does not come back.
+var errExtension = errors.New("websocket: an extension has panicked or ended its goroutine")
+
+// loseWriter fails the connection where an extension that the writer has called panics
+// or ends the goroutine, which is the application's: it may go on, and the connection
+// would wait for its writer for ever. What of the panic becomes is not decided here.
+func (c *Conn) loseWriter() {
+	c.mu.Lock()
+	c.leaveWriter()
+	c.failLocked(errExtension)
+	c.mu.Unlock()
+	c.freeReader(lingerTimeout)
 }
