@@ -3,6 +3,8 @@ package websocket
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"time"
@@ -19,7 +21,7 @@ var controlRoom = room{maxControlQueue, maxControlQueue * codec.MaxControlPayloa
 // A pinging is what a connection keeps of pings and pongs that the application sends.
 type pinging struct {
 	lane  budget
-	pings []*ping // sent and not answered
+	pings []*ping // sent or queued, in this order, and not answered
 }
 
 // controlLane makes the lane when it is first used.
@@ -49,11 +51,13 @@ func (k *keepalive) stop() {
 
 // A ping waits for its pong.
 type ping struct {
-	payload []byte
-	sent    time.Time
-	done    chan struct{}
-	trip    time.Duration
-	err     error
+	payload   []byte
+	sent      time.Time
+	taken     bool // by the writer: no pong before is an answer
+	keepalive bool // nobody waits for it, but those before it
+	done      chan struct{}
+	trip      time.Duration
+	err       error
 }
 
 // Ping sends a ping and waits for the pong with the same payload, or for the pong
@@ -197,6 +201,15 @@ func (c *Conn) gotPing(payload []byte) {
 	}
 }
 
+// takePings notes that the writer has those that were queued.
+func (c *Conn) takePings() {
+	if own := c.extra().pinging; own != nil {
+		for _, p := range own.pings {
+			p.taken = true
+		}
+	}
+}
+
 // gotPong ends the wait of the ping it answers and of those before it.
 func (c *Conn) gotPong(payload []byte) {
 	if c.trace != nil && c.trace.PongReceived != nil {
@@ -210,7 +223,7 @@ func (c *Conn) gotPong(payload []byte) {
 	}
 	pings := own.pings
 	for i := len(pings) - 1; i >= 0; i-- {
-		if !bytes.Equal(pings[i].payload, payload) {
+		if !pings[i].taken || !bytes.Equal(pings[i].payload, payload) {
 			continue
 		}
 		now := time.Now()
@@ -266,8 +279,9 @@ func (c *Conn) sendKeepalive() {
 		return
 	}
 	idle := c.urgent == nil || !c.urgent.pinged // else one waits that will be answered
+	var payload []byte
 	if idle {
-		c.queueControl(codec.OpPing, nil)
+		payload = c.queueKeepalive()
 	}
 	k.next = time.AfterFunc(c.pingInterval, c.sendKeepalive)
 	if k.pong == nil {
@@ -278,7 +292,27 @@ func (c *Conn) sendKeepalive() {
 	}
 	c.mu.Unlock()
 	if idle && c.trace != nil && c.trace.PingSent != nil {
-		c.trace.PingSent(nil)
+		c.trace.PingSent(payload)
+	}
+}
+
+// queueKeepalive queues a ping whose payload is no other's, so that no Ping of the
+// application's takes the answer for its own.
+func (c *Conn) queueKeepalive() (payload []byte) {
+	payload = binary.BigEndian.AppendUint32(nil, rand.Uint32())
+	if own := c.extra().pinging; own != nil {
+		own.addKeepalive(payload)
+	}
+	c.queueControl(codec.OpPing, payload)
+	return payload
+}
+
+// addKeepalive notes a keepalive behind the pings that its pong may be the answer to. The
+// last is enough.
+func (own *pinging) addKeepalive(payload []byte) {
+	own.pings = slices.DeleteFunc(own.pings, func(p *ping) bool { return p.keepalive })
+	if len(own.pings) > 0 {
+		own.pings = append(own.pings, &ping{payload: payload, keepalive: true, done: make(chan struct{})})
 	}
 }
 

@@ -186,6 +186,16 @@ func wantClosedSometime(t testing.TB, c *websocket.Conn) websocket.CloseEvent {
 	return e
 }
 
+// wantKeepalive reads a ping that was sent for PingInterval, and gives its payload.
+func (p *peer) wantKeepalive() string {
+	p.t.Helper()
+	f, err := p.readFrame()
+	if err != nil || f.first != 0x89 || len(f.payload) != 4 {
+		p.t.Errorf("peer: got %v, %v, want a keepalive", f, err)
+	}
+	return string(f.payload)
+}
+
 func TestPongTimeout(t *testing.T) {
 	timed(t, func(t *testing.T, l link) {
 		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, PongTimeout: 3 * time.Second})
@@ -193,11 +203,10 @@ func TestPongTimeout(t *testing.T) {
 		p.conn.SetReadDeadline(time.Time{})
 		for i := range 3 {
 			pass(time.Until(began.Add(time.Duration(i+1) * 10 * time.Second)))
-			p.wantFrame(0x89, "")
-			p.sendFrame(0x8a, "")
+			p.sendFrame(0x8a, p.wantKeepalive())
 		}
 		pass(time.Until(began.Add(40 * time.Second)))
-		p.wantFrame(0x89, "") // and nothing comes back
+		p.wantKeepalive() // and nothing comes back
 		e := wantClosed(t, c, 1006)
 		wantAfter(t, "closed", began, 43*time.Second)
 		var timeout *websocket.TimeoutError
@@ -254,7 +263,7 @@ func TestOnePingWaits(t *testing.T) {
 		began := time.Now()
 		p.wantFrame(0x81, "under way")
 		p.wantFrame(0x8a, "here I am")
-		p.wantFrame(0x89, "")
+		p.wantKeepalive()
 		wantAfter(t, "all that waited", began, 0)
 		c.TrySend(websocket.Text("next"))
 		p.wantFrame(0x81, "next")

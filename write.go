@@ -387,6 +387,9 @@ func (c *Conn) takeWork() (work, bool) {
 	defer c.mu.Unlock()
 	if c.urgent != nil {
 		c.urgent.answerPing(c.encoder())
+		if c.urgent.pinged {
+			c.takePings()
+		}
 	}
 	w := work{c.carry, c.urgent, c.data}
 	if c.broken || w == (work{}) {
