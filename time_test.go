@@ -227,6 +227,77 @@ func TestPongTimeoutByDefault(t *testing.T) {
 	})
 }
 
+// readSlowly reads so many bytes, 64 KiB each 2 seconds.
+func (p *peer) readSlowly(n int) {
+	p.t.Helper()
+	p.conn.SetReadDeadline(time.Time{})
+	for b := make([]byte, 64<<10); n > 0; n -= len(b) {
+		pass(2 * time.Second)
+		b = b[:min(n, len(b))]
+		if _, err := io.ReadFull(p.in, b); err != nil {
+			p.t.Fatalf("peer: %v, with %d bytes to read", err, n)
+		}
+	}
+}
+
+// A peer that reads slowly is alive: it can not answer what it has not got. The time for
+// its pong begins when the ping has been written.
+func TestSlowReaderIsNoDeadPeer(t *testing.T) {
+	for name, timeout := range map[string]time.Duration{"no WriteTimeout": 0, "a long WriteTimeout": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, PongTimeout: 3 * time.Second, WriteTimeout: timeout})
+				const size = 1 << 20
+				c.TrySend(websocket.Binary(make([]byte, size)))
+				if l.role == "server" {
+					p.readSlowly(10 + size)
+				} else {
+					p.readSlowly(14 + size)
+				}
+				keepalive := p.wantKeepalive()
+				pass(2900 * time.Millisecond)
+				p.sendFrame(0x8a, keepalive)
+				p.wantKeepalive()
+				began := time.Now()
+				wantClosed(t, c, 1006) // as nothing comes back
+				wantAfter(t, "closed", began, 3*time.Second)
+			})
+		})
+	}
+}
+
+// One that stops reading is dead: after twice the time at most, as it may have read just
+// after that began.
+func TestReaderThatStops(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, PongTimeout: 3 * time.Second})
+		c.TrySend(websocket.Binary(make([]byte, 1<<20)))
+		p.readSlowly(640 << 10)
+		began := time.Now()
+		var timeout *websocket.TimeoutError
+		if e := wantClosed(t, c, 1006); !errors.As(e.Err, &timeout) || timeout.After != 3*time.Second {
+			t.Errorf("closed with %+v", e)
+		}
+		if d := time.Since(began); d < 3*time.Second || d > 6*time.Second {
+			t.Errorf("closed after %v", d)
+		}
+	})
+}
+
+// The WriteTimeout is for the whole of a write, with a keepalive too.
+func TestWriteTimeoutOfASlowReader(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, WriteTimeout: 5 * time.Second})
+		began := time.Now()
+		c.TrySend(websocket.Binary(make([]byte, 1<<20)))
+		p.readSlowly(128 << 10)
+		wantClosed(t, c, 1006)
+		if d := time.Since(began); d < 5*time.Second || d > 6*time.Second {
+			t.Errorf("closed after %v", d)
+		}
+	})
+}
+
 // Whatever comes is a sign of life: a byte of a frame that goes on for hours.
 func TestAnyByteIsLife(t *testing.T) {
 	timed(t, func(t *testing.T, l link) {

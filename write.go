@@ -538,15 +538,23 @@ func (p *packer) flush() error {
 // as that which ends the connection is.
 func (c *Conn) write(buffers net.Buffers) error {
 	if c.writeTimeout <= 0 {
-		return c.transport.write(buffers)
+		return c.writeUnbounded(buffers)
 	}
 	if err := c.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
 		return err
 	}
-	if err := c.transport.write(buffers); err != nil {
+	if err := c.writeUnbounded(buffers); err != nil {
 		return err
 	}
 	return c.setWriteDeadline(time.Time{})
+}
+
+// writeUnbounded writes, however long that takes.
+func (c *Conn) writeUnbounded(buffers net.Buffers) error {
+	if c.pingInterval > 0 {
+		return c.writeWatched(buffers)
+	}
+	return c.transport.write(buffers)
 }
 
 // setWriteDeadline sets a deadline unless the connection is over.
@@ -582,6 +590,9 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 	}
 	c.give(messages, size)
 	if w.control != nil {
+		if w.control.pinged && err == nil {
+			c.wrotePing()
+		}
 		if w.control.lane > 0 {
 			c.extras.pinging.lane.give(controlRoom, w.control.lane, w.control.laneSize)
 		}
