@@ -76,9 +76,11 @@ type AcceptOptions struct {
 	// there. Default: 12 messages, 4 MiB.
 	ReceiveMessages, ReceiveBytes int
 	// PingInterval sends a ping as often, and ends the connection with 1006 and a
-	// *TimeoutError when nothing at all has come PongTimeout after one. Time during
-	// which the application does not receive, with Messages full, does not count.
-	// Default: no pings; PongTimeout is PingInterval.
+	// *TimeoutError when nothing at all has come PongTimeout after it was written. While
+	// it waits behind a write, the peer has to take 64 KiB within PongTimeout; what the
+	// operating systems buffer counts as taken, so let PongTimeout be longer than a slow
+	// peer needs for that. Time during which the application does not receive, with
+	// Messages full, does not count. Default: no pings; PongTimeout is PingInterval.
 	PingInterval, PongTimeout time.Duration
 	// CloseTimeout bounds the closing handshake, and how long Closed waits for an
 	// application that does not receive. Default: 30 s.

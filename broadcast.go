@@ -3,6 +3,7 @@ package websocket
 import (
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/chanws/websocket/codec"
 )
@@ -12,7 +13,7 @@ type Missed struct {
 	Conn *Conn
 	// Err is what [Conn.TrySendPrepared] returns: [ErrQueueFull] for a peer that does
 	// not read as fast as is sent to it, [ErrClosed], or a [*UsageError] for a
-	// connection that can not take the message.
+	// connection that can not take the message, as one that is nil.
 	Err error
 }
 
@@ -44,30 +45,67 @@ func Broadcast(conns iter.Seq[*Conn], m Message) ([]Missed, error) {
 // The messages are written by other goroutines, after Broadcast has returned or beside
 // it, none of which waits for a peer. Broadcasts that follow each other faster than
 // that share writes. The sequence may hold a lock of the application's: nothing else
-// of it is called, but for the functions in the options of extensions.
+// of it is called, but for the functions in the options of extensions. It may also take
+// its time, or panic: those who came before have the message nevertheless.
 func (p *Prepared) Broadcast(conns iter.Seq[*Conn]) []Missed {
 	var missed []Missed
-	var round *round
+	var gathered gathering
+	defer gathered.end()
 	for c := range conns {
 		scheduled, err := c.queueForRound(p)
 		if err != nil {
 			missed = append(missed, Missed{c, err})
 		}
-		if !scheduled {
-			continue
+		if scheduled {
+			gathered.add(c)
 		}
-		if round == nil {
-			round = newRound()
-		}
-		if round.add(c) {
-			go round.write()
-			round = nil
-		}
-	}
-	if round != nil {
-		go round.write()
 	}
 	return missed
+}
+
+// roundPatience is how long a connection waits for more to come into its round. A
+// sequence that is in memory takes less than a microsecond for each.
+const roundPatience = 5 * time.Millisecond
+
+// A gathering is a Broadcast's: it makes rounds of the connections, and sees to it that
+// each of them has its round, whatever the sequence does.
+type gathering struct {
+	mu    sync.Mutex
+	round *round      // nil while none has connections
+	late  *time.Timer // nil while none is needed
+}
+
+func (g *gathering) add(c *Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.round == nil {
+		g.round = newRound()
+	}
+	if g.late == nil {
+		g.late = time.AfterFunc(roundPatience, g.end)
+	}
+	if g.round.add(c) {
+		g.start()
+	}
+}
+
+// start has the round written.
+func (g *gathering) start() {
+	if g.round != nil {
+		go g.round.write()
+		g.round = nil
+	}
+}
+
+// end starts the round as it is, when nothing more comes, or not soon.
+func (g *gathering) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.start()
+	if g.late != nil {
+		g.late.Stop()
+		g.late = nil
+	}
 }
 
 // A round is some connections that have something queued which the round will write.
@@ -77,8 +115,9 @@ func (p *Prepared) Broadcast(conns iter.Seq[*Conn]) []Missed {
 // find one message. A goroutine for many connections costs next to nothing for each of
 // them, and comes late enough to find what further broadcasts have queued meanwhile.
 type round struct {
-	conns [roundSize]*Conn
-	n     int
+	conns   [roundSize]*Conn
+	n       int
+	written int // so many of them
 }
 
 // roundSize is how many connections a goroutine writes to, for each of which it takes
@@ -99,11 +138,23 @@ func (r *round) add(c *Conn) bool {
 }
 
 func (r *round) write() {
-	for _, c := range r.conns[:r.n] {
+	defer r.end()
+	for r.written < r.n {
+		c := r.conns[r.written]
+		r.written++
 		c.writeScheduled()
 	}
+}
+
+// end gives the round back, or has the rest of it written where an extension has ended
+// the goroutine.
+func (r *round) end() {
+	if r.written < r.n {
+		go r.write()
+		return
+	}
 	clear(r.conns[:r.n])
-	r.n = 0
+	r.n, r.written = 0, 0
 	rounds.Put(r)
 }
 
@@ -113,8 +164,11 @@ func (r *round) write() {
 // A connection that waits for its round has no writer. Whatever else is sent on it
 // starts one, which takes all that is queued; the round then finds nothing.
 func (c *Conn) queueForRound(p *Prepared) (scheduled bool, err error) {
-	if !p.valid() {
+	switch {
+	case !p.valid():
 		return false, &UsageError{"Broadcast", errNotPrepared}
+	case c == nil:
+		return false, &UsageError{"Broadcast", "nil connection"}
 	}
 	f := p.outFrame()
 	c.mu.Lock()
@@ -124,10 +178,7 @@ func (c *Conn) queueForRound(p *Prepared) (scheduled bool, err error) {
 	}
 	defer c.mu.Unlock()
 	if c.scheduled && !c.writing && !c.budget.roomy(c.queueRoom, len(f.Payload)) {
-		// Rounds are behind, which is not the peer's fault.
-		c.mu.Unlock()
-		c.writeScheduled()
-		c.mu.Lock()
+		c.writeBehind()
 	}
 	if err := c.refuse(&f); err != nil {
 		return false, err
@@ -142,6 +193,14 @@ func (c *Conn) queueForRound(p *Prepared) (scheduled bool, err error) {
 	}
 	c.scheduled = true
 	return true, nil
+}
+
+// writeBehind writes where rounds are behind, which is not the peer's fault. It is called
+// with the lock and does without it, to have it again however the writing ends.
+func (c *Conn) writeBehind() {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	c.writeScheduled()
 }
 
 // roomy reports whether half of the room is left after a message of the size.

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -15,10 +16,12 @@ import (
 // io.Copy(c, c) echoes. It receives from Messages, so nobody else should.
 //
 // Read gives io.EOF after a clean close with code 1000 or 1001 or without a code, else
-// what ended the connection. A Write of nothing sends nothing. Close closes with 1000. Deadlines bound the calls, not the
-// connection. A Write of a TextMessage must be UTF-8.
+// what ended the connection. A Write of nothing sends nothing. Close closes with 1000,
+// and gives up what has not been read: calls of Read, one under way included, and of
+// Write return an error that is [net.ErrClosed] and [ErrClosed] from then on. Deadlines
+// bound the calls, not the connection. A Write of a TextMessage must be UTF-8.
 func (c *Conn) NetConn(t MessageType) net.Conn {
-	return &netConn{conn: c, messageType: t}
+	return &netConn{conn: c, messageType: t, closed: make(chan struct{})}
 }
 
 type netConn struct {
@@ -28,7 +31,12 @@ type netConn struct {
 	message     Message
 	rest        []byte // of message
 	read, write deadline
+	closing     sync.Once
+	closed      chan struct{} // when Close has been called
 }
+
+// errNetConnClosed is what calls return after Close.
+var errNetConnClosed = fmt.Errorf("%w: %w", ErrClosed, net.ErrClosed)
 
 func (n *netConn) Read(p []byte) (int, error) {
 	n.reading.Lock()
@@ -36,32 +44,61 @@ func (n *netConn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for len(n.rest) == 0 {
-		n.message.Release()
-		n.message = Message{}
+	for {
 		ctx := n.read.context()
-		if err := ctx.Err(); err != nil {
+		if err := n.refuse(ctx); err != nil {
 			return 0, err
 		}
-		select {
-		case m, ok := <-n.conn.Messages():
-			if !ok {
-				return 0, n.conn.streamEnd()
-			}
-			n.message, n.rest = m, m.Data
-		case <-ctx.Done():
-			return 0, ctx.Err()
+		if len(n.rest) > 0 {
+			k := copy(p, n.rest)
+			n.rest = n.rest[k:]
+			return k, nil
+		}
+		if err := n.receive(ctx); err != nil {
+			return 0, err
 		}
 	}
-	k := copy(p, n.rest)
-	n.rest = n.rest[k:]
-	return k, nil
+}
+
+// refuse says why a call is over, whatever it could do still.
+func (n *netConn) refuse(ctx context.Context) error {
+	if closedAlready(n.closed) {
+		return errNetConnClosed
+	}
+	return ctx.Err()
+}
+
+// receive waits for the next message.
+func (n *netConn) receive(ctx context.Context) error {
+	n.message.Release()
+	n.message = Message{}
+	select {
+	case m, ok := <-n.conn.Messages():
+		if !ok {
+			return n.awaitEnd(ctx)
+		}
+		n.message, n.rest = m, m.Data
+		return nil
+	case <-ctx.Done():
+	case <-n.closed:
+	}
+	return n.refuse(ctx)
+}
+
+// awaitEnd waits for the end of the connection, which tells how the stream ends.
+func (n *netConn) awaitEnd(ctx context.Context) error {
+	n.conn.cameBack()
+	select {
+	case <-n.conn.whenEnded():
+		return n.conn.streamEnd()
+	case <-ctx.Done():
+	case <-n.closed:
+	}
+	return n.refuse(ctx)
 }
 
 // streamEnd is how a stream of bytes ends.
 func (c *Conn) streamEnd() error {
-	c.cameBack()
-	<-c.whenEnded()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.atEnd().event
@@ -79,14 +116,26 @@ func (n *netConn) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	err := n.conn.Send(n.write.context(), Message{Type: n.messageType, Final: true, Data: p})
-	if err != nil {
-		return 0, err
+	switch {
+	case err == nil:
+		return len(p), nil
+	case closedAlready(n.closed):
+		return 0, errNetConnClosed
 	}
-	return len(p), nil
+	return 0, err
 }
 
 func (n *netConn) Close() error {
+	n.closing.Do(func() { close(n.closed) })
+	n.conn.giveUpReceived()
 	return n.conn.Close(context.Background(), StatusNormalClosure, "")
+}
+
+// giveUpReceived has Closed not wait for somebody to receive.
+func (c *Conn) giveUpReceived() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandonReceived()
 }
 
 func (n *netConn) LocalAddr() net.Addr  { return addrOr(n.conn.LocalAddr()) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chanws/websocket"
+	"golang.org/x/net/nettest"
 )
 
 var _ net.Conn = (*websocket.Conn)(nil).NetConn(websocket.BinaryMessage)
@@ -184,6 +185,146 @@ func TestNetConnDeadlines(t *testing.T) {
 		}
 		c.Abort()
 		wantClosed(t, c, 1006)
+	})
+}
+
+// A deadline that is past comes before what could be read still.
+func TestNetConnPastDeadline(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		stream := c.NetConn(websocket.BinaryMessage)
+		p.sendFrame(0x82, "0123456789")
+		b := make([]byte, 5)
+		for _, want := range []string{"01234", "56789"} {
+			stream.SetReadDeadline(time.Unix(1, 0))
+			n, err := stream.Read(b)
+			wantTimeout(t, "Read", err)
+			if n > 0 {
+				t.Errorf("Read: %q", b[:n])
+			}
+			stream.SetReadDeadline(time.Time{})
+			if n, err := stream.Read(b); string(b[:n]) != want || err != nil {
+				t.Errorf("Read: %q, %v, want %q", b[:n], err, want)
+			}
+		}
+		c.Abort()
+		wantClosed(t, c, 1006)
+	})
+}
+
+// A Read after the last message waits for how the connection ends, within its deadline.
+func TestNetConnDeadlineAtTheEnd(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		stream := c.NetConn(websocket.BinaryMessage)
+		p.sendClose(1000, "") // and does not read the answer
+		began := time.Now()
+		for i := range 2 {
+			stream.SetReadDeadline(began.Add(time.Duration(i+1) * time.Second))
+			_, err := stream.Read(make([]byte, 1))
+			wantTimeout(t, "Read", err)
+			wantAfter(t, "Read", began, time.Duration(i+1)*time.Second)
+		}
+		stream.SetReadDeadline(time.Time{})
+		reading := result(func() error { _, err := stream.Read(make([]byte, 1)); return err })
+		p.wantClose(1000)
+		p.hangUp()
+		wantIs(t, "Read", <-reading, io.EOF)
+		wantClosed(t, c, 1000)
+	})
+}
+
+// Close ends the calls, those under way included, and nothing that was not read keeps
+// Closed waiting.
+func TestNetConnCloseEndsCalls(t *testing.T) {
+	for name, before := range map[string]func(p *peer){
+		"at rest": func(*peer) {},
+		"after the last": func(p *peer) {
+			p.sendClose(1000, "")
+			pass(time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1})
+				stream := c.NetConn(websocket.BinaryMessage)
+				before(p)
+				read := func() <-chan error {
+					return result(func() error { _, err := stream.Read(make([]byte, 1)); return err })
+				}
+				reading := read()
+				synctest.Wait()
+				began := time.Now()
+				closing := result(stream.Close)
+				for _, err := range []error{<-reading, <-read()} {
+					wantIs(t, "Read", err, net.ErrClosed)
+					wantIs(t, "Read", err, websocket.ErrClosed)
+				}
+				wantAfter(t, "Read", began, 0)
+				_, err := stream.Write([]byte("late"))
+				wantIs(t, "Write", err, net.ErrClosed)
+				p.wantClose(1000)
+				if name == "at rest" {
+					for range 3 {
+						p.sendFrame(0x82, "nobody reads this")
+					}
+					p.sendClose(1000, "")
+				}
+				p.hangUp()
+				wantIs(t, "Close", <-closing, nil)
+				wantClosed(t, c, 1000)
+				wantAfter(t, "closed", began, 0)
+			})
+		})
+	}
+}
+
+// After Close there is no rest of a message either.
+func TestNetConnClosesWithTheRest(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		stream := c.NetConn(websocket.BinaryMessage)
+		p.sendFrame(0x82, "12")
+		stream.Read(make([]byte, 1))
+		closing := result(stream.Close)
+		synctest.Wait()
+		n, err := stream.Read(make([]byte, 1))
+		wantIs(t, "Read", err, net.ErrClosed)
+		if n > 0 {
+			t.Error("Read gives the rest")
+		}
+		c.Abort()
+		<-closing
+		wantClosed(t, c, 1006)
+	})
+}
+
+// What others expect of a net.Conn.
+func TestNetConnIsOne(t *testing.T) {
+	leavesNothing(t)
+	nettest.TestConn(t, func() (one, other net.Conn, stop func(), err error) {
+		near, far := tcpPair(t)
+		accepted := result(func() *websocket.Conn {
+			c, _, err := websocket.AcceptConn(context.Background(), near, nil)
+			if err != nil {
+				t.Error(err)
+			}
+			return c
+		})
+		c, err := websocket.Dial(context.Background(), "ws://example.com/", clientOptions(websocket.AcceptOptions{}, far))
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		s := <-accepted
+		one, other = c.NetConn(websocket.BinaryMessage), s.NetConn(websocket.BinaryMessage)
+		stop = func() { // and not Abort: a Close may be under way
+			closing := result(one.Close)
+			other.Close()
+			<-closing
+			<-c.Closed()
+			<-s.Closed()
+		}
+		return one, other, stop, nil
 	})
 }
 

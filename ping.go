@@ -3,8 +3,12 @@ package websocket
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"net"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -19,7 +23,7 @@ var controlRoom = room{maxControlQueue, maxControlQueue * codec.MaxControlPayloa
 // A pinging is what a connection keeps of pings and pongs that the application sends.
 type pinging struct {
 	lane  budget
-	pings []*ping // sent and not answered
+	pings []*ping // sent or queued, in this order, and not answered
 }
 
 // controlLane makes the lane when it is first used.
@@ -32,11 +36,22 @@ func (c *Conn) controlLane() *pinging {
 }
 
 // A keepalive has the timers of PingInterval and PongTimeout.
+//
+// The time for a pong begins when the ping has been written. Until then it waits behind
+// what is being written, and the peer is alive if it takes of that: maxWrite bytes within
+// the PongTimeout. What the operating systems hold on the way counts as taken, so a
+// PongTimeout is to be longer than the peer needs for that.
 type keepalive struct {
-	next  *time.Timer
-	pong  *time.Timer // nil while none is waited for
-	due   time.Time
-	check func()
+	next    *time.Timer
+	pong    *time.Timer // nil while none is waited for
+	due     time.Time   // of pong
+	written time.Time   // when the ping was; zero before
+
+	// As they were when pong was set.
+	seen       uint32 // activity
+	seenWrites uint32
+
+	writes atomic.Uint32 // that have come to an end
 }
 
 // stop ends both.
@@ -49,11 +64,13 @@ func (k *keepalive) stop() {
 
 // A ping waits for its pong.
 type ping struct {
-	payload []byte
-	sent    time.Time
-	done    chan struct{}
-	trip    time.Duration
-	err     error
+	payload   []byte
+	sent      time.Time
+	taken     bool // by the writer: no pong before is an answer
+	keepalive bool // nobody waits for it, but those before it
+	done      chan struct{}
+	trip      time.Duration
+	err       error
 }
 
 // Ping sends a ping and waits for the pong with the same payload, or for the pong
@@ -197,6 +214,15 @@ func (c *Conn) gotPing(payload []byte) {
 	}
 }
 
+// takePings notes that the writer has those that were queued.
+func (c *Conn) takePings() {
+	if own := c.extra().pinging; own != nil {
+		for _, p := range own.pings {
+			p.taken = true
+		}
+	}
+}
+
 // gotPong ends the wait of the ping it answers and of those before it.
 func (c *Conn) gotPong(payload []byte) {
 	if c.trace != nil && c.trace.PongReceived != nil {
@@ -210,7 +236,7 @@ func (c *Conn) gotPong(payload []byte) {
 	}
 	pings := own.pings
 	for i := len(pings) - 1; i >= 0; i-- {
-		if !bytes.Equal(pings[i].payload, payload) {
+		if !pings[i].taken || !bytes.Equal(pings[i].payload, payload) {
 			continue
 		}
 		now := time.Now()
@@ -259,38 +285,104 @@ func (c *Conn) sendKeepalive() {
 	k := c.extra().keepalive
 	if k.pong != nil && !time.Now().Before(k.due) && k.pong.Stop() {
 		// Both timers are due: what the last ping was for comes first.
-		check := k.check
 		c.mu.Unlock()
-		check()
+		c.checkKeepalive()
 		c.sendKeepalive()
 		return
 	}
 	idle := c.urgent == nil || !c.urgent.pinged // else one waits that will be answered
+	var payload []byte
 	if idle {
-		c.queueControl(codec.OpPing, nil)
+		payload = c.queueKeepalive()
 	}
 	k.next = time.AfterFunc(c.pingInterval, c.sendKeepalive)
 	if k.pong == nil {
-		seen := c.activity.Load()
-		k.check = func() { c.checkKeepalive(seen) }
-		k.due = time.Now().Add(c.pongTimeout)
-		k.pong = time.AfterFunc(c.pongTimeout, k.check)
+		k.written = time.Time{}
+		k.seen = c.activity.Load()
+		c.checkPongIn(c.pongTimeout)
 	}
 	c.mu.Unlock()
 	if idle && c.trace != nil && c.trace.PingSent != nil {
-		c.trace.PingSent(nil)
+		c.trace.PingSent(payload)
 	}
+}
+
+// queueKeepalive queues a ping whose payload is no other's, so that no Ping of the
+// application's takes the answer for its own.
+func (c *Conn) queueKeepalive() (payload []byte) {
+	payload = binary.BigEndian.AppendUint32(nil, rand.Uint32())
+	if own := c.extra().pinging; own != nil {
+		own.addKeepalive(payload)
+	}
+	c.queueControl(codec.OpPing, payload)
+	return payload
+}
+
+// addKeepalive notes a keepalive behind the pings that its pong may be the answer to. The
+// last is enough.
+func (own *pinging) addKeepalive(payload []byte) {
+	own.pings = slices.DeleteFunc(own.pings, func(p *ping) bool { return p.keepalive })
+	if len(own.pings) > 0 {
+		own.pings = append(own.pings, &ping{payload: payload, keepalive: true, done: make(chan struct{})})
+	}
+}
+
+// checkPongIn sets the timer for the pong.
+func (c *Conn) checkPongIn(d time.Duration) {
+	k := c.extras.keepalive
+	k.seenWrites = k.writes.Load()
+	k.due = time.Now().Add(d)
+	k.pong = time.AfterFunc(d, c.checkKeepalive)
 }
 
 // checkKeepalive ends the connection if nothing came since the ping that it was
 // started for. Whatever came is life; and while the application does not receive,
 // nothing is read that could be.
-func (c *Conn) checkKeepalive(seen uint32) {
-	if c.activity.Load() == seen && !c.waiting.Load() {
+func (c *Conn) checkKeepalive() {
+	c.mu.Lock()
+	switch k := c.extras.keepalive; {
+	case c.phase == StateClosed:
+	case c.activity.Load() != k.seen || c.waiting.Load():
+		k.pong = nil
+	case k.written.IsZero() && k.writes.Load() != k.seenWrites:
+		c.checkPongIn(c.pongTimeout)
+	case time.Since(k.written) < c.pongTimeout:
+		c.checkPongIn(c.pongTimeout - time.Since(k.written))
+	default:
+		c.mu.Unlock()
 		c.fail(&TimeoutError{"pong", c.pongTimeout}, 0)
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.extras.keepalive.pong = nil
+	c.mu.Unlock()
+}
+
+// wrotePing notes that a ping is with the operating system: the one that a pong is waited
+// for, or one before it, which the peer has to answer as well.
+func (c *Conn) wrotePing() {
+	if k := c.extra().keepalive; k != nil && k.written.IsZero() {
+		k.written = time.Now()
+	}
+}
+
+// writeWatched writes for a keepalive, which sees only how many writes have come to an
+// end: what is large, as only the last buffer can be, is written in pieces.
+func (c *Conn) writeWatched(buffers net.Buffers) error {
+	k := c.extra().keepalive // as it was before there was a writer
+	if k == nil {
+		return c.transport.write(buffers)
+	}
+	for {
+		last := len(buffers) - 1
+		n := min(len(buffers[last]), maxWrite)
+		rest := buffers[last][n:]
+		buffers[last] = buffers[last][:n]
+		if err := c.transport.write(buffers); err != nil {
+			return err
+		}
+		k.writes.Add(1)
+		if len(rest) == 0 {
+			return nil
+		}
+		buffers = net.Buffers{rest}
+	}
 }

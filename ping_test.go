@@ -210,6 +210,68 @@ func TestPing(t *testing.T) {
 	})
 }
 
+// A ping that the writer has not taken yet is not answered, whatever pong comes.
+func TestPongBeforeThePing(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		c.TrySend(websocket.Text("under way"))
+		synctest.Wait()
+		began := time.Now()
+		pinging := result(func() time.Duration { trip, _ := c.Ping(context.Background(), nil); return trip })
+		pass(time.Second)
+		p.sendFrame(0x8a, "") // a sign of life that nobody has asked for
+		pass(time.Second)
+		p.wantFrame(0x81, "under way")
+		p.wantFrame(0x89, "")
+		p.sendFrame(0x8a, "")
+		if trip := <-pinging; trip != 2*time.Second {
+			t.Errorf("Ping: %v", trip)
+		}
+		wantAfter(t, "Ping", began, 2*time.Second)
+		c.Abort()
+		wantClosed(t, c, 1006)
+	})
+}
+
+// A Ping does not take the pong to an earlier keepalive for its own, but one to a later
+// answers it too.
+func TestPingAmongKeepalives(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second})
+		p.conn.SetReadDeadline(time.Time{})
+		ping := func() <-chan time.Duration {
+			return result(func() time.Duration { trip, _ := c.Ping(context.Background(), nil); return trip })
+		}
+		pass(10 * time.Second)
+		keepalive := p.wantKeepalive()
+		first := ping()
+		p.wantFrame(0x89, "")
+		pass(time.Second)
+		p.sendFrame(0x8a, keepalive)
+		pass(time.Second)
+		p.sendFrame(0x8a, "")
+		if trip := <-first; trip != 2*time.Second {
+			t.Errorf("Ping, between two keepalives: %v", trip)
+		}
+		second := ping()
+		p.wantFrame(0x89, "")
+		for range 3 {
+			pass(8 * time.Second)
+			p.conn.SetReadDeadline(time.Time{})
+			keepalive = p.wantKeepalive()
+			pass(2 * time.Second)
+			p.sendFrame(0x81, "busy")
+			wantMessage(t, c, "busy")
+		}
+		p.sendFrame(0x8a, keepalive)
+		if trip := <-second; trip != 30*time.Second {
+			t.Errorf("Ping, before a keepalive: %v", trip)
+		}
+		c.Abort()
+		wantClosed(t, c, 1006)
+	})
+}
+
 // The payload of a ping is the caller's.
 func TestPingLeavesThePayload(t *testing.T) {
 	on(t, sockets, func(t *testing.T, l link) {
@@ -248,9 +310,9 @@ func TestTrace(t *testing.T) {
 		c.Pong(t.Context(), []byte("d"))
 		p.wantFrame(0x8a, "d")
 		pass(time.Minute)
-		p.wantFrame(0x89, "") // for PingInterval
+		keepalive := p.wantKeepalive()
 		synctest.Wait()
-		want := []string{"ping received a", "pong sent a", "pong received b", "ping sent c", "pong received c", "pong sent d", "ping sent "}
+		want := []string{"ping received a", "pong sent a", "pong received b", "ping sent c", "pong received c", "pong sent d", "ping sent " + keepalive}
 		if !slices.Equal(events, want) {
 			t.Errorf("got %q, want %q", events, want)
 		}

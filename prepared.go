@@ -112,6 +112,23 @@ func (c *Conn) wireFrame(p *Prepared) (frame []byte, ok bool, err error) {
 	if c.pipeline == nil {
 		return p.plain.frame, true, nil
 	}
+	return c.transformedFrame(p) // apart, as others are not to pay for its defer
+}
+
+func (c *Conn) transformedFrame(p *Prepared) (frame []byte, ok bool, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.loseWriter()
+		}
+	}()
+	frame, ok, err = c.formFor(p)
+	returned = true
+	return frame, ok, err
+}
+
+// formFor is wireFrame for a connection with extensions.
+func (c *Conn) formFor(p *Prepared) (frame []byte, ok bool, err error) {
 	key, ok := c.pipeline.PreparedKey()
 	if !ok {
 		return nil, false, nil
@@ -168,14 +185,16 @@ func (p *Prepared) findForm(key any) *wireForm {
 	return f
 }
 
-// fill makes the frame of a form.
+// fill makes the frame of a form, once. Where that panics there is none for those who
+// come later either, and they are told.
 func (p *Prepared) fill(form *wireForm, pipeline *negotiate.Pipeline) {
+	form.err = errExtension
 	buffer := codec.NewBuffer(len(p.payload))
 	defer buffer.Release()
 	out, bits, transformed, err := pipeline.Prepare(buffer.Bytes, p.message())
+	form.err = err
 	switch {
 	case err != nil:
-		form.err = err
 	case !transformed:
 		form.frame = p.plain.frame
 	default:

@@ -173,6 +173,11 @@ func TestPrepareErrors(t *testing.T) {
 				wantUsage(t, "not prepared", missed[0].Err)
 			}
 		}
+		if missed := hello.Broadcast(slices.Values([]*websocket.Conn{nil, c})); len(missed) != 1 || missed[0].Conn != nil {
+			t.Errorf("missed %v", missed)
+		} else {
+			wantUsage(t, "nil connection", missed[0].Err)
+		}
 		c.Abort()
 		wantClosed(t, c, 1006)
 		wantIs(t, "closed", c.SendPrepared(context.Background(), hello), websocket.ErrClosed)

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chanws/websocket/codec"
@@ -221,6 +223,63 @@ func TestRoundAfterAbort(t *testing.T) {
 	if n := c.BufferedAmount(); n != 0 {
 		t.Errorf("BufferedAmount is %d", n)
 	}
+}
+
+// Who came before a sequence panics, or ends its goroutine, has the message and gets the
+// next, and what a sequence that takes its time has given does not wait for the rest.
+func TestBroadcastOfASequenceThatDoesNotEnd(t *testing.T) {
+	for name, rest := range map[string]func(){
+		"panics":             func() { panic("the application's mistake") },
+		"ends its goroutine": runtime.Goexit,
+		"takes an hour":      func() { time.Sleep(time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tape := newTape(1000)
+				c := taped(t, tape, serverEncoder)
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					defer func() { recover() }()
+					mustPrepare(t, Text("a")).Broadcast(func(yield func(*Conn) bool) {
+						yield(c)
+						rest()
+					})
+				}()
+				time.Sleep(roundPatience)
+				synctest.Wait()
+				tape.want(t, "81 01 61")
+				if missed := mustPrepare(t, Text("b")).Broadcast(slices.Values([]*Conn{c})); missed != nil {
+					t.Errorf("missed %v", missed)
+				}
+				synctest.Wait()
+				tape.want(t, "81 01 62")
+				<-ended
+			})
+		})
+	}
+}
+
+// A sequence is one round where it is quick, and as many as it needs where it is not.
+func TestRoundsOfASlowSequence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tape := newTape(1000)
+		c := taped(t, tape, serverEncoder)
+		m := mustPrepare(t, Text("a"))
+		for _, test := range []struct {
+			pause time.Duration
+			want  []string
+		}{{0, []string{"81 01 61 81 01 61 81 01 61"}}, {2 * roundPatience, []string{"81 01 61", "81 01 61", "81 01 61"}}} {
+			m.Broadcast(func(yield func(*Conn) bool) {
+				for range 3 {
+					yield(c)
+					time.Sleep(test.pause)
+				}
+			})
+			synctest.Wait()
+			tape.want(t, test.want...)
+		}
+	})
 }
 
 // Rounds that are behind do not fill the queue: from half of it on a broadcast writes.

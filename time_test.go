@@ -186,6 +186,16 @@ func wantClosedSometime(t testing.TB, c *websocket.Conn) websocket.CloseEvent {
 	return e
 }
 
+// wantKeepalive reads a ping that was sent for PingInterval, and gives its payload.
+func (p *peer) wantKeepalive() string {
+	p.t.Helper()
+	f, err := p.readFrame()
+	if err != nil || f.first != 0x89 || len(f.payload) != 4 {
+		p.t.Errorf("peer: got %v, %v, want a keepalive", f, err)
+	}
+	return string(f.payload)
+}
+
 func TestPongTimeout(t *testing.T) {
 	timed(t, func(t *testing.T, l link) {
 		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, PongTimeout: 3 * time.Second})
@@ -193,11 +203,10 @@ func TestPongTimeout(t *testing.T) {
 		p.conn.SetReadDeadline(time.Time{})
 		for i := range 3 {
 			pass(time.Until(began.Add(time.Duration(i+1) * 10 * time.Second)))
-			p.wantFrame(0x89, "")
-			p.sendFrame(0x8a, "")
+			p.sendFrame(0x8a, p.wantKeepalive())
 		}
 		pass(time.Until(began.Add(40 * time.Second)))
-		p.wantFrame(0x89, "") // and nothing comes back
+		p.wantKeepalive() // and nothing comes back
 		e := wantClosed(t, c, 1006)
 		wantAfter(t, "closed", began, 43*time.Second)
 		var timeout *websocket.TimeoutError
@@ -215,6 +224,77 @@ func TestPongTimeoutByDefault(t *testing.T) {
 		began := time.Now()
 		wantClosed(t, c, 1006)
 		wantAfter(t, "closed", began, 8*time.Second)
+	})
+}
+
+// readSlowly reads so many bytes, 64 KiB each 2 seconds.
+func (p *peer) readSlowly(n int) {
+	p.t.Helper()
+	p.conn.SetReadDeadline(time.Time{})
+	for b := make([]byte, 64<<10); n > 0; n -= len(b) {
+		pass(2 * time.Second)
+		b = b[:min(n, len(b))]
+		if _, err := io.ReadFull(p.in, b); err != nil {
+			p.t.Fatalf("peer: %v, with %d bytes to read", err, n)
+		}
+	}
+}
+
+// A peer that reads slowly is alive: it can not answer what it has not got. The time for
+// its pong begins when the ping has been written.
+func TestSlowReaderIsNoDeadPeer(t *testing.T) {
+	for name, timeout := range map[string]time.Duration{"no WriteTimeout": 0, "a long WriteTimeout": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, PongTimeout: 3 * time.Second, WriteTimeout: timeout})
+				const size = 1 << 20
+				c.TrySend(websocket.Binary(make([]byte, size)))
+				if l.role == "server" {
+					p.readSlowly(10 + size)
+				} else {
+					p.readSlowly(14 + size)
+				}
+				keepalive := p.wantKeepalive()
+				pass(2900 * time.Millisecond)
+				p.sendFrame(0x8a, keepalive)
+				p.wantKeepalive()
+				began := time.Now()
+				wantClosed(t, c, 1006) // as nothing comes back
+				wantAfter(t, "closed", began, 3*time.Second)
+			})
+		})
+	}
+}
+
+// One that stops reading is dead: after twice the time at most, as it may have read just
+// after that began.
+func TestReaderThatStops(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, PongTimeout: 3 * time.Second})
+		c.TrySend(websocket.Binary(make([]byte, 1<<20)))
+		p.readSlowly(640 << 10)
+		began := time.Now()
+		var timeout *websocket.TimeoutError
+		if e := wantClosed(t, c, 1006); !errors.As(e.Err, &timeout) || timeout.After != 3*time.Second {
+			t.Errorf("closed with %+v", e)
+		}
+		if d := time.Since(began); d < 3*time.Second || d > 6*time.Second {
+			t.Errorf("closed after %v", d)
+		}
+	})
+}
+
+// The WriteTimeout is for the whole of a write, with a keepalive too.
+func TestWriteTimeoutOfASlowReader(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{PingInterval: 10 * time.Second, WriteTimeout: 5 * time.Second})
+		began := time.Now()
+		c.TrySend(websocket.Binary(make([]byte, 1<<20)))
+		p.readSlowly(128 << 10)
+		wantClosed(t, c, 1006)
+		if d := time.Since(began); d < 5*time.Second || d > 6*time.Second {
+			t.Errorf("closed after %v", d)
+		}
 	})
 }
 
@@ -254,7 +334,7 @@ func TestOnePingWaits(t *testing.T) {
 		began := time.Now()
 		p.wantFrame(0x81, "under way")
 		p.wantFrame(0x8a, "here I am")
-		p.wantFrame(0x89, "")
+		p.wantKeepalive()
 		wantAfter(t, "all that waited", began, 0)
 		c.TrySend(websocket.Text("next"))
 		p.wantFrame(0x81, "next")

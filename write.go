@@ -410,6 +410,9 @@ func (c *Conn) takeWork() (work, bool) {
 	defer c.mu.Unlock()
 	if c.urgent != nil {
 		c.urgent.answerPing(c.encoder())
+		if c.urgent.pinged {
+			c.takePings()
+		}
 	}
 	w := work{c.carry, c.urgent, c.data}
 	if c.broken || w == (work{}) {
@@ -558,12 +561,12 @@ func (p *packer) flush() error {
 // lock, as that which ends the connection is.
 func (c *Conn) write(first, second []byte) error {
 	if c.writeTimeout <= 0 {
-		return c.writeBuffers(first, second)
+		return c.writeUnbounded(first, second)
 	}
 	if err := c.setWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
 		return err
 	}
-	if err := c.writeBuffers(first, second); err != nil {
+	if err := c.writeUnbounded(first, second); err != nil {
 		return err
 	}
 	return c.setWriteDeadline(time.Time{})
@@ -572,7 +575,8 @@ func (c *Conn) write(first, second []byte) error {
 // buffersOfTwo are what transports write, so that a write allocates nothing.
 var buffersOfTwo = sync.Pool{New: func() any { return new([2][]byte) }}
 
-func (c *Conn) writeBuffers(first, second []byte) error {
+// writeUnbounded writes, however long that takes.
+func (c *Conn) writeUnbounded(first, second []byte) error {
 	b := buffersOfTwo.Get().(*[2][]byte)
 	n := 0
 	for _, p := range [...][]byte{first, second} {
@@ -581,7 +585,12 @@ func (c *Conn) writeBuffers(first, second []byte) error {
 			n++
 		}
 	}
-	err := c.transport.write(b[:n])
+	var err error
+	if c.pingInterval > 0 {
+		err = c.writeWatched(b[:n])
+	} else {
+		err = c.transport.write(b[:n])
+	}
 	*b = [2][]byte{}
 	buffersOfTwo.Put(b)
 	return err
@@ -620,6 +629,9 @@ func (c *Conn) finishWork(w work, writes int, err error) bool {
 	}
 	c.give(messages, size)
 	if w.control != nil {
+		if w.control.pinged && err == nil {
+			c.wrotePing()
+		}
 		if w.control.lane > 0 {
 			c.extras.pinging.lane.give(controlRoom, w.control.lane, w.control.laneSize)
 		}
@@ -666,9 +678,20 @@ func (c *Conn) transformOutgoing(f *codec.Frame) (*codec.Buffer, error) {
 	if !c.transforms(f) {
 		return nil, nil
 	}
+	return c.transform(f) // apart, as others are not to pay for its defer
+}
+
+func (c *Conn) transform(f *codec.Frame) (*codec.Buffer, error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.loseWriter()
+		}
+	}()
 	buffer := codec.NewBuffer(len(f.Payload))
 	in := negotiate.Message{Text: f.Opcode == codec.OpText, Data: f.Payload}
 	out, bits, transformed, err := c.pipeline.Outgoing(buffer.Bytes, in)
+	returned = true
 	if err != nil || !transformed {
 		buffer.Release()
 		return nil, err
@@ -676,4 +699,18 @@ func (c *Conn) transformOutgoing(f *codec.Frame) (*codec.Buffer, error) {
 	buffer.Bytes = out
 	f.Payload, f.Reserved = out, codec.Reserved(bits)
 	return buffer, nil
+}
+
+// errExtension is what ends a connection whose writer does not come back.
+var errExtension = errors.New("websocket: an extension has panicked or ended its goroutine")
+
+// loseWriter fails the connection where an extension that the writer has called panics
+// or ends the goroutine, which is the application's: it may go on, and the connection
+// would wait for its writer for ever. What of the panic becomes is not decided here.
+func (c *Conn) loseWriter() {
+	c.mu.Lock()
+	c.leaveWriter()
+	c.failLocked(errExtension)
+	c.mu.Unlock()
+	c.freeReader(lingerTimeout)
 }

@@ -66,7 +66,7 @@ type FrameEvent struct {
 	// Reserved has the bits of the first frame of the message.
 	Reserved Reserved
 	// Payload is the message's, or the control frame's. The latter is valid until
-	// the next call of Next or Space; the former as long as Buffer is not released.
+	// the next call of Next, Space or Idle; the former as long as Buffer is not released.
 	// That of a close frame has been checked: ConsumeClosePayload gives its code and
 	// reason, and no error.
 	Payload []byte
