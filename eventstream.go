@@ -66,18 +66,23 @@ type EventSourceDialOptions struct {
 // ErrEventStreamIdle is reported when IdleTimeout ended a connection.
 var ErrEventStreamIdle = errors.New("websocket: event stream: nothing came for too long")
 
-// An EventSourceError tells why a response did not open an event stream.
+// An EventSourceError tells why a request did not open an event stream. For a
+// client it is what came, for a server what was answered.
 type EventSourceError struct {
 	StatusCode int         // such as 404
 	Status     string      // such as "404 Not Found"
 	Header     http.Header // of the response
-	Body       []byte      // how the body starts, 1 KiB at most
-	Reason     string      // what is wrong with the response
+	Body       []byte      // how the body that a client received starts, 1 KiB at most
+	Reason     string      // what is wrong with the response, or kept a server from streaming
+	Err        error       // the cause, or nil
 }
 
 func (e *EventSourceError) Error() string {
 	return fmt.Sprintf("websocket: no event stream: %s (status %s)", e.Reason, e.Status)
 }
+
+// Unwrap returns the cause.
+func (e *EventSourceError) Unwrap() error { return e.Err }
 
 // An EventStream is the client's end of an event stream, the EventSource of the
 // browsers (WHATWG HTML, section 9.2): it connects again, and goes on after the

@@ -139,8 +139,11 @@ func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http
 }
 
 // AcceptEventSource answers r with an event stream, at once. On error it has
-// answered with status 500, unless the error came from writing, and the handler
-// should return.
+// answered, and the handler should return: an [*EventSourceError] says with which
+// status and why, other errors came from writing. The status is 500 where the
+// options or w are not fit for a stream. It is 200 for a HEAD, which is answered
+// with the headers that a GET would have: there is nothing to stream, and a mux
+// sends it here, as the pattern "GET /events" is for HEAD too.
 //
 // The handler must not return before the stream is over: follow it with
 //
@@ -155,20 +158,41 @@ func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http
 // ([http.ResponseController]).
 func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSourceOptions) (*EventSource, error) {
 	o := opts.withDefaults()
-	err := checkStreamHeader(o.Header)
-	if err == nil && !canFlush(w) {
-		err = fmt.Errorf("websocket: %T can not flush, so it can not carry an event stream: %w", w, http.ErrNotSupported)
+	if err := checkStreamHeader(o.Header); err != nil {
+		return nil, refuseEventSource(w, err.Error(), nil)
 	}
-	if err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return nil, err
+	if !canFlush(w) {
+		return nil, refuseEventSource(w, fmt.Sprintf("%T has no Flush", w), http.ErrNotSupported)
 	}
 	setStreamHeader(w.Header(), o.Header)
+	if r.Method == http.MethodHead {
+		return nil, answerHead(w)
+	}
 	es := newEventSource(w, r, o)
 	if err := es.start(); err != nil {
 		return nil, err
 	}
 	return es, nil
+}
+
+// refuseEventSource answers that there is no stream.
+func refuseEventSource(w http.ResponseWriter, reason string, err error) error {
+	http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+	return answered(w, http.StatusInternalServerError, reason, err)
+}
+
+// answerHead answers a HEAD as a GET, but for the body: "the server MUST NOT send
+// content in the response" (RFC 9110, section 9.3.2). net/http drops what is written
+// all the same, over HTTP/1.1 without an error, and so a stream would never find
+// out that its client has gone.
+func answerHead(w http.ResponseWriter) error {
+	w.WriteHeader(http.StatusOK)
+	return answered(w, http.StatusOK, "a HEAD asks for the headers alone", nil)
+}
+
+func answered(w http.ResponseWriter, status int, reason string, err error) error {
+	text := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	return &EventSourceError{StatusCode: status, Status: text, Header: w.Header().Clone(), Reason: reason, Err: err}
 }
 
 // canFlush finds what http.ResponseController.Flush would use.
@@ -203,14 +227,14 @@ func checkStreamHeader(h http.Header) error {
 		switch http.CanonicalHeaderKey(name) {
 		case "Content-Type", "Cache-Control", "X-Accel-Buffering", "Connection", "Content-Length",
 			"Content-Encoding", "Transfer-Encoding", "Trailer", "Upgrade", "Keep-Alive", "Proxy-Connection":
-			return fmt.Errorf("websocket: EventSourceOptions.Header: %s is not the application's to set", name)
+			return fmt.Errorf("EventSourceOptions.Header: %s is not the application's to set", name)
 		}
 		if !isHeaderName(name) {
-			return fmt.Errorf("websocket: EventSourceOptions.Header: %q is not a header name", name)
+			return fmt.Errorf("EventSourceOptions.Header: %q is not a header name", name)
 		}
 		for _, value := range values {
 			if !isHeaderValue(value) {
-				return fmt.Errorf("websocket: EventSourceOptions.Header: %s: %q is not a header value", name, value)
+				return fmt.Errorf("EventSourceOptions.Header: %s: %q is not a header value", name, value)
 			}
 		}
 	}

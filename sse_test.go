@@ -120,9 +120,50 @@ func (w unwrapWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func TestEventSourceCanNotFlush(t *testing.T) {
 	w := newRecorder()
 	_, err := AcceptEventSource(plainWriter{w}, httptest.NewRequest("GET", "/", nil), nil)
-	if !errors.Is(err, http.ErrNotSupported) || w.status != 500 || strings.Contains(w.text(), "retry") {
+	var no *EventSourceError
+	if !errors.Is(err, http.ErrNotSupported) || !errors.As(err, &no) || no.StatusCode != 500 || w.status != 500 || strings.Contains(w.text(), "retry") {
 		t.Errorf("%v, status %d, wrote %q", err, w.status, w.text())
 	}
+}
+
+// A HEAD is answered as a GET but for the body, and the connection goes on: a
+// stream would be written to nobody, and never end.
+func TestEventSourceHEAD(t *testing.T) {
+	serveBoth(t, func(t *testing.T, start func(http.Handler) *httptest.Server) {
+		refused := make(chan error, 1)
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+			es, err := AcceptEventSource(w, r, &EventSourceOptions{Header: http.Header{"X-Own": {"a"}}})
+			if err == nil {
+				t.Error("streams to a HEAD request")
+				es.Abort()
+			}
+			refused <- err
+		})
+		mux.Handle("GET /handler", EventSourceHandler(func(es *EventSource) { t.Error("serve was called") }, nil))
+		mux.HandleFunc("GET /other", func(http.ResponseWriter, *http.Request) {})
+		s := start(mux)
+		head := func(path string) *http.Response {
+			resp, err := s.Client().Head(s.URL + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			return resp
+		}
+		resp := head("/events")
+		if h := resp.Header; resp.StatusCode != 200 || h.Get("Content-Type") != "text/event-stream" || h.Get("X-Own") != "a" || resp.Close {
+			t.Errorf("answered with %s %v", resp.Status, h)
+		}
+		var no *EventSourceError
+		if err := <-refused; !errors.As(err, &no) || no.StatusCode != 200 || no.Header.Get("X-Own") != "a" || !strings.Contains(err.Error(), "HEAD") {
+			t.Errorf("AcceptEventSource: %v", err)
+		}
+		if resp := head("/handler"); resp.Header.Get("Content-Type") != "text/event-stream" {
+			t.Errorf("EventSourceHandler answered with %s %v", resp.Status, resp.Header)
+		}
+		head("/other")
+	})
 }
 
 func TestEventSourceWrappedWriter(t *testing.T) {
