@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/chanws/websocket/codec"
 )
 
 // EventSourceDialOptions are the options of [DialEventSource] and
@@ -29,7 +31,8 @@ type EventSourceDialOptions struct {
 	// https to http.
 	Client *http.Client
 
-	// LastEventID is the id to continue from, that of an earlier stream.
+	// LastEventID is the id to continue from, that of an earlier stream: no line end
+	// or NUL in it, codec.MaxEventIDSize bytes at most. Empty means none.
 	LastEventID string
 
 	// MaxEventSize limits an event, in bytes as received. A larger one is an
@@ -55,7 +58,8 @@ type EventSourceDialOptions struct {
 	// RetryStatus lists the statuses, of 400 to 599, upon which to try again: 429,
 	// 502, 503 and 504 are sensible. The standard has none: there every status but
 	// 200 ends the stream. A Retry-After header of such a response makes the wait
-	// longer, not shorter.
+	// longer, not shorter. 431 in answer to a Last-Event-ID does not end the stream in
+	// any case: it goes on without that header, until there is another id.
 	RetryStatus []int
 
 	// Context ends the stream when it ends: Closed then says 1001. The requests
@@ -100,6 +104,7 @@ type EventStream struct {
 	errs     chan error
 	closed   chan CloseEvent
 	done     chan struct{}
+	tooLong  string // an id that the server has refused with 431; run's
 
 	mu      sync.Mutex // guards all below
 	state   State
@@ -195,8 +200,8 @@ func (es *EventStream) prepare() error {
 			return fmt.Errorf("websocket: EventSourceDialOptions.RetryStatus: %d is not one of 400 to 599", status)
 		}
 	}
-	if strings.ContainsAny(es.opts.LastEventID, "\x00\r\n") {
-		return fmt.Errorf("websocket: EventSourceDialOptions.LastEventID: %q can not be an id", es.opts.LastEventID)
+	if id := es.opts.LastEventID; len(id) > codec.MaxEventIDSize || strings.ContainsAny(id, "\x00\r\n") {
+		return fmt.Errorf("websocket: EventSourceDialOptions.LastEventID: %.100q can not be an id", id)
 	}
 	if es.client == nil {
 		es.client = ownClient(es.ctx)

@@ -22,7 +22,8 @@ type streamAttempt struct {
 	idle   *time.Timer // ends ctx; nil without IdleTimeout
 	parser codec.EventParser
 
-	opened, received bool // the stream is open; it has brought an event
+	sentID           string // the Last-Event-ID of the request; empty if it has none
+	opened, received bool   // the stream is open; it has brought an event
 }
 
 // run owns the stream: it is the only one to send on, and to close, its channels.
@@ -39,7 +40,7 @@ func (es *EventStream) run() {
 		}
 		es.setConnecting()
 		es.report(err)
-		after, again := es.retryAfter(err)
+		after, again := a.retryAfter(err)
 		if !again {
 			es.finish(err)
 			return
@@ -64,13 +65,18 @@ func (es *EventStream) run() {
 }
 
 // retryAfter tells whether the stream may go on after err, and how long the
-// server wants it to wait.
-func (es *EventStream) retryAfter(err error) (d time.Duration, again bool) {
+// server wants it to wait. An id that was too long for the server, which may have
+// sent it, is noted and not sent again.
+func (a *streamAttempt) retryAfter(err error) (d time.Duration, again bool) {
 	var no *EventSourceError
 	if !errors.As(err, &no) {
 		return 0, true
 	}
-	return parseRetryAfter(no.Header.Get("Retry-After"), time.Now()), slices.Contains(es.opts.RetryStatus, no.StatusCode)
+	again = slices.Contains(a.es.opts.RetryStatus, no.StatusCode)
+	if no.StatusCode == http.StatusRequestHeaderFieldsTooLarge && a.sentID != "" {
+		a.es.tooLong, again = a.sentID, true
+	}
+	return parseRetryAfter(no.Header.Get("Retry-After"), time.Now()), again
 }
 
 // parseRetryAfter reads a Retry-After field: seconds or a date (RFC 9110, section
@@ -204,10 +210,11 @@ func (a *streamAttempt) request() *http.Request {
 		return req
 	}
 	a.parser.SetLastEventID(id)
-	if isHeaderValue(id) {
+	if isHeaderValue(id) && id != es.tooLong {
 		req.Header.Set("Last-Event-ID", id)
+		a.sentID = id
 	} else {
-		es.report(fmt.Errorf("websocket: event stream: the last event ID %q can not be sent in a header", id))
+		es.report(fmt.Errorf("websocket: event stream: the last event ID %.100q can not be sent in a header", id))
 	}
 	return req
 }
@@ -257,6 +264,9 @@ func (a *streamAttempt) read(body io.Reader) error {
 		if err := a.deliver(); err != nil {
 			return err
 		}
+		if a.ctx.Err() != nil { // Read may still have much that was received before
+			return context.Cause(a.ctx)
+		}
 		if err != nil {
 			return a.cause(fmt.Errorf("websocket: event stream ended: %w", err))
 		}
@@ -280,17 +290,9 @@ func (a *streamAttempt) deliver() error {
 		select {
 		case a.es.messages <- ev:
 			a.received = true
-			a.es.setLastEventID(keepID(ev))
+			a.es.setLastEventID(ev.ID)
 		case <-a.es.ctx.Done():
 			return context.Cause(a.es.ctx)
 		}
 	}
-}
-
-// keepID is the event's id for keeping: not as part of large data.
-func keepID(ev Event) string {
-	if len(ev.Data) > 1<<10 {
-		return strings.Clone(ev.ID)
-	}
-	return ev.ID
 }

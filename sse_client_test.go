@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/chanws/websocket/codec"
 )
 
 func data(s string) Event       { return Event{Type: "message", Data: s} }
@@ -210,6 +212,68 @@ func TestEventStreamIDThatNoHeaderTakes(t *testing.T) {
 				t.Errorf("sent %q", got)
 			}
 		})
+	}
+}
+
+// An id may be too long for what lies before the server, or for the server itself:
+// that is no reason to stay away for good.
+func TestEventStreamIDTooLongForTheServer(t *testing.T) {
+	answers := []answer{
+		stream("id: long\ndata: a\n\n"), refusedStatus(431, nil), stream("data: b\n\nid: short\ndata: c\n\n"), refusedStatus(431, nil),
+		refusedStatus(431, nil), // this time there was no id
+	}
+	open(t, EventSourceDialOptions{}, answers, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, dataID("a", "long"), dataID("b", "long"), dataID("c", "short"))
+		wantNoEvents(t, es)
+		var no *EventSourceError
+		if ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false); !errors.As(ev.Err, &no) || no.StatusCode != 431 {
+			t.Errorf("closed with %v", ev.Err)
+		}
+		var ids []string
+		for n := range answers {
+			ids = append(ids, s.header(n, "Last-Event-ID"))
+		}
+		if got := strings.Join(ids, ","); got != ",long,,short," {
+			t.Errorf("last ids sent: %s", got)
+		}
+	})
+}
+
+// A blankBody has blank lines without end, at once, until it is closed.
+type blankBody struct{ closed atomic.Bool }
+
+func (b *blankBody) Read(p []byte) (int, error) {
+	if b.closed.Load() {
+		return 0, net.ErrClosed
+	}
+	for i := range p {
+		p[i] = '\n'
+	}
+	return len(p), nil
+}
+
+func (b *blankBody) Close() error { b.closed.Store(true); return nil }
+
+// A body that always has more, such as a few bytes that a gzip reader makes much of,
+// does not keep the stream from seeing its end.
+func TestEventStreamCloseWhileBytesCome(t *testing.T) {
+	body := new(blankBody)
+	s := &script{answers: []answer{func(*http.Request) (*http.Response, error) { return respond(200, streamType, body), nil }}}
+	es, err := DialEventSource(t.Context(), "http://stream.example/", &EventSourceDialOptions{Client: &http.Client{Transport: s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- es.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("Close does not return")
+		body.Close()
+		<-closed
 	}
 }
 
@@ -518,6 +582,7 @@ func TestEventStreamNeverRight(t *testing.T) {
 		"header value":      {ok, &EventSourceDialOptions{Header: http.Header{"a": {"b\nc"}}}, "Header"},
 		"retry 200":         {ok, &EventSourceDialOptions{RetryStatus: []int{503, 200}}, "RetryStatus"},
 		"last id":           {ok, &EventSourceDialOptions{LastEventID: "a\nb"}, "LastEventID"},
+		"long last id":      {ok, &EventSourceDialOptions{LastEventID: strings.Repeat("i", codec.MaxEventIDSize+1)}, "LastEventID"},
 	}
 	for name, test := range tests {
 		es := OpenEventSource(test.url, test.opts)

@@ -22,7 +22,8 @@ func (e *EventFieldError) Error() string {
 // AppendEvent appends the event as one block of an event stream. Exactly one
 // event comes out at the other end: one without Data is an event with empty
 // data. On error dst is returned as it was, with an [*EventFieldError]: CR, LF,
-// NUL and invalid UTF-8 have no place in a Type or ID.
+// NUL and invalid UTF-8 have no place in a Type or ID, nor more than MaxEventIDSize
+// bytes in an ID.
 //
 // Data may be any text. CRLF, CR and LF all arrive as LF, and what is not UTF-8
 // arrives as U+FFFD.
@@ -77,6 +78,9 @@ func checkEvent(e Event) error {
 	}
 	if reason := checkValue(e.ID); reason != "" {
 		return &EventFieldError{Field: "ID", Reason: reason}
+	}
+	if len(e.ID) > MaxEventIDSize {
+		return &EventFieldError{Field: "ID", Reason: fmt.Sprintf("has more than %d bytes", MaxEventIDSize)}
 	}
 	if e.ClearID && e.ID != "" {
 		return &EventFieldError{Field: "ClearID", Reason: "is set together with an ID"}

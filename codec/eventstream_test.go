@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +150,75 @@ func TestEventSizeLimit(t *testing.T) {
 	}
 }
 
+// What is longer could not come back in the head of a request.
+func TestEventIDSizeLimit(t *testing.T) {
+	longest := strings.Repeat("i", MaxEventIDSize)
+	wide := strings.Repeat(rep, MaxEventIDSize/len(rep))
+	tests := map[string]struct{ id, want string }{
+		"at the limit":                        {longest, longest},
+		"one byte over":                       {longest + "i", "1"},
+		"at the limit with U+FFFD in it":      {strings.Repeat("\xFF", MaxEventIDSize/len(rep)), wide},
+		"over it with U+FFFD in it":           {strings.Repeat("\xFF", MaxEventIDSize/len(rep)+1), "1"},
+		"over it after one in the same block": {"2\nid: " + longest + "i", "2"},
+	}
+	for name, test := range tests {
+		in := []byte("id: 1\n\nid: " + test.id + "\ndata: a\n\ndata: b\n\n")
+		want := parsed{events: []Event{idMsg("a", test.want), idMsg("b", test.want)}, last: test.want}
+		for _, size := range []int{7, len(in)} {
+			if got := parse(0, split(in, size)...); !got.equal(want) {
+				t.Errorf("%s, by %d: the id is %.20q of %d bytes", name, size, got.last, len(got.last))
+			}
+		}
+	}
+	var field *EventFieldError
+	if _, err := AppendEvent(nil, Event{ID: longest + "i"}); !errors.As(err, &field) || field.Field != "ID" {
+		t.Errorf("AppendEvent: %v", err)
+	}
+}
+
+// An id is looked at when it comes, and not for each of the lines and events after
+// it: there may be millions, of a byte or six each.
+func TestEventParserIDCostsOnce(t *testing.T) {
+	largest := strings.Repeat("i", MaxEventIDSize)
+	work := func(id string, tail []byte) (took time.Duration, allocated uint64) {
+		var p EventParser
+		p.Feed([]byte("id: " + id + "\n\n"))
+		p.Next()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		p.Feed(tail)
+		for {
+			if _, err := p.Next(); err != nil {
+				break
+			}
+		}
+		took = time.Since(start)
+		runtime.ReadMemStats(&after)
+		if got := p.LastEventID(); got != id {
+			t.Fatalf("the id is %.20q", got)
+		}
+		return took, after.TotalAlloc - before.TotalAlloc
+	}
+	for name, tail := range map[string]string{"blank lines": strings.Repeat("\n", 1<<18), "events": strings.Repeat("data\n\n", 1<<15)} {
+		var ratio float64
+		for range 5 {
+			small, _ := work("i", []byte(tail))
+			large, allocated := work(largest, []byte(tail))
+			if allocated > 1<<20 {
+				t.Errorf("%s: %d bytes allocated", name, allocated)
+				break
+			}
+			if ratio = float64(large) / float64(small); ratio < 4 {
+				break
+			}
+		}
+		if ratio >= 4 {
+			t.Errorf("%s: after a large id they took %.0f times as long as after a small one", name, ratio)
+		}
+	}
+}
+
 // Memory grows with what an event holds, not with what is skipped.
 func TestEventParserKeepsNothingUseless(t *testing.T) {
 	var p EventParser
@@ -177,9 +247,25 @@ func TestEventParserKeepsNothingUseless(t *testing.T) {
 		}
 	}
 	p.Next()
-	if kept := cap(p.line) + cap(p.data); kept > keepBuffer {
+	if kept := p.kept(); kept > keepBuffer {
 		t.Errorf("a small event later %d bytes are kept of a large one", kept)
 	}
+	for _, field := range []string{"event: ", "id: ", "data: "} {
+		p.Feed([]byte(field + strings.Repeat("\xFF", 1<<19) + "\ndata\n\ndata: z\n\n"))
+		for range 2 {
+			if _, err := p.Next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.Next()
+		if kept := p.kept(); kept > keepBuffer {
+			t.Errorf("after a large %q and a small event %d bytes are kept", field, kept)
+		}
+	}
+}
+
+func (p *EventParser) kept() int {
+	return cap(p.line) + cap(p.data) + cap(p.typ) + cap(p.id) + cap(p.last) + cap(p.repair) + len(p.typeStr) + len(p.lastStr)
 }
 
 // wantLinear fails the test if run takes much longer for all of n than for a sixteenth
