@@ -212,7 +212,9 @@ func (es *EventSource) LastEventID() string {
 	return strings.ToValidUTF8(es.req.Header.Get("Last-Event-ID"), "\uFFFD")
 }
 
-// Request is the request that was accepted. Its context ends with the stream.
+// Request is the request that was accepted. The stream ends when its context does:
+// when the client goes away or the handler returns. It is not so the other way: what
+// has to end with the stream waits for Closed.
 func (es *EventSource) Request() *http.Request { return es.req }
 
 func (es *EventSource) send(ctx context.Context, b eventBlock) error {

@@ -801,6 +801,18 @@ func TestEventSourceRequest(t *testing.T) {
 	}
 }
 
+// The end of a stream is not that of its request, whose handler may go on.
+func TestEventSourceEndLeavesRequestContext(t *testing.T) {
+	s := startServer(t, "HTTP/1.1", EventSourceHandler(func(es *EventSource) {
+		es.Abort()
+		wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+		if err := es.Request().Context().Err(); err != nil {
+			t.Errorf("the request's context: %v", err)
+		}
+	}, nil), nil)
+	get(t, s.Client(), s.URL).resp.Body.Close()
+}
+
 func TestEventSourceMisuse(t *testing.T) {
 	w := newRecorder()
 	es, end := accept(t, w, &EventSourceOptions{QueueMessages: 3})
