@@ -171,16 +171,22 @@ func (a *streamAttempt) run() error {
 		a.idle = time.AfterFunc(d, func() { cancel(ErrEventStreamIdle) })
 		defer a.idle.Stop()
 	}
-	resp, err := a.es.client.Do(a.request())
+	req := a.request()
+	resp, err := a.es.client.Do(req)
 	if err != nil {
 		return a.cause(err)
 	}
 	defer resp.Body.Close()
+	// Not every RoundTripper has a body that heeds the context of its request.
+	defer context.AfterFunc(ctx, func() { resp.Body.Close() })()
 	if reason := refuse(resp); reason != "" {
 		return responseError(resp, reason, cancel)
 	}
+	if resp.Request != nil { // a RoundTripper may leave it out
+		req = resp.Request
+	}
 	a.opened = true
-	a.es.setOpen(resp.Request.URL.String())
+	a.es.setOpen(req.URL.String())
 	return a.read(resp.Body)
 }
 

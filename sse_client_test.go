@@ -239,6 +239,40 @@ func TestEventStreamIDTooLongForTheServer(t *testing.T) {
 	})
 }
 
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A RoundTripper need not say what request it has answered.
+func TestEventStreamResponseWithoutRequest(t *testing.T) {
+	answer := roundTripper(stream("data: a\n\n"))
+	es := OpenEventSource("http://stream.example/path", &EventSourceDialOptions{Client: &http.Client{Transport: answer}})
+	defer es.Close()
+	wantEvents(t, es, data("a"))
+	if got := es.URL(); got != "http://stream.example/path" {
+		t.Errorf("URL %s", got)
+	}
+}
+
+// A body that heeds no context does not hold up the end of the stream, be it an event
+// stream or a refusal.
+func TestEventStreamBodyHeedsNoContext(t *testing.T) {
+	for _, status := range []int{200, 404} {
+		synctest.Test(t, func(t *testing.T) {
+			body, other := io.Pipe()
+			defer other.Close()
+			answer := roundTripper(func(*http.Request) (*http.Response, error) { return respond(status, streamType, body), nil })
+			es := OpenEventSource("http://stream.example/", &EventSourceDialOptions{Client: &http.Client{Transport: answer}})
+			synctest.Wait() // it reads
+			time.AfterFunc(time.Minute, func() { other.Close() })
+			start := time.Now()
+			if err := es.Close(); err != nil || time.Since(start) != 0 {
+				t.Errorf("status %d: Close: %v after %v", status, err, time.Since(start))
+			}
+		})
+	}
+}
+
 // A blankBody has blank lines without end, at once, until it is closed.
 type blankBody struct{ closed atomic.Bool }
 

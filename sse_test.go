@@ -803,14 +803,17 @@ func TestEventSourceRequest(t *testing.T) {
 
 // The end of a stream is not that of its request, whose handler may go on.
 func TestEventSourceEndLeavesRequestContext(t *testing.T) {
+	looked := make(chan struct{})
 	s := startServer(t, "HTTP/1.1", EventSourceHandler(func(es *EventSource) {
+		defer close(looked)
 		es.Abort()
 		wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
 		if err := es.Request().Context().Err(); err != nil {
 			t.Errorf("the request's context: %v", err)
 		}
 	}, nil), nil)
-	get(t, s.Client(), s.URL).resp.Body.Close()
+	get(t, s.Client(), s.URL)
+	<-looked
 }
 
 func TestEventSourceMisuse(t *testing.T) {
