@@ -31,7 +31,10 @@ type EventSourceOptions struct {
 
 	// WriteTimeout is how long one write, of all that is queued, may take before
 	// the client is given up. It takes the place of http.Server.WriteTimeout,
-	// which would end the stream. 0 means 30 s.
+	// which would end the stream. 0 means 30 s. Negative means none: a client that
+	// does not read then holds the stream, and Close, for as long as it is there. That
+	// is for writers that take no write deadline, such as httptest.ResponseRecorder;
+	// with those not even Abort or the end of Context can interrupt a write.
 	WriteTimeout time.Duration
 
 	// QueueMessages and QueueBytes bound what is queued and being written, counted
@@ -58,9 +61,7 @@ func (o *EventSourceOptions) withDefaults() EventSourceOptions {
 	}
 	opts.Retry = cmp.Or(opts.Retry, 5*time.Second)
 	opts.PingInterval = cmp.Or(opts.PingInterval, 10*time.Second)
-	if opts.WriteTimeout <= 0 {
-		opts.WriteTimeout = 30 * time.Second
-	}
+	opts.WriteTimeout = cmp.Or(opts.WriteTimeout, 30*time.Second)
 	if opts.QueueMessages <= 0 {
 		opts.QueueMessages = 256
 	}
@@ -68,6 +69,14 @@ func (o *EventSourceOptions) withDefaults() EventSourceOptions {
 		opts.QueueBytes = 1 << 20
 	}
 	return opts
+}
+
+// writeDeadline is when a write that begins now is given up; zero for never.
+func (o *EventSourceOptions) writeDeadline() time.Time {
+	if o.WriteTimeout < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(o.WriteTimeout)
 }
 
 // IsEventSource reports whether r asks for an event stream: a GET whose Accept
@@ -154,8 +163,9 @@ func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http
 // at that moment be stopped in time.
 //
 // The response is HTTP as usual, on HTTP/1.1 and HTTP/2 alike; w may be wrapped
-// by middleware whose writer has a Flush or an Unwrap method
-// ([http.ResponseController]).
+// by middleware whose writer has an Unwrap method, or Flush and SetWriteDeadline
+// ([http.ResponseController]). A writer that can not flush is refused, as is one that
+// takes no write deadline, unless WriteTimeout is negative.
 func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSourceOptions) (*EventSource, error) {
 	o := opts.withDefaults()
 	if err := checkStreamHeader(o.Header); err != nil {
@@ -163,6 +173,10 @@ func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSource
 	}
 	if !canFlush(w) {
 		return nil, refuseEventSource(w, fmt.Sprintf("%T has no Flush", w), http.ErrNotSupported)
+	}
+	err := http.NewResponseController(w).SetWriteDeadline(o.writeDeadline())
+	if o.WriteTimeout > 0 && errors.Is(err, http.ErrNotSupported) {
+		return nil, refuseEventSource(w, fmt.Sprintf("%T has no SetWriteDeadline, and there is a WriteTimeout", w), err)
 	}
 	setStreamHeader(w.Header(), o.Header)
 	if r.Method == http.MethodHead {

@@ -2,8 +2,6 @@ package websocket
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -55,11 +53,9 @@ func newEventSource(w http.ResponseWriter, r *http.Request, opts EventSourceOpti
 	}
 }
 
-// start writes the head of the response and hands w to the write loop.
+// start writes the head of the response, for which there is a deadline, and hands w
+// to the write loop.
 func (es *EventSource) start() error {
-	if err := es.rc.SetWriteDeadline(time.Now().Add(es.opts.WriteTimeout)); errors.Is(err, http.ErrNotSupported) {
-		es.report(fmt.Errorf("websocket: WriteTimeout has no effect: %w", err))
-	}
 	es.w.WriteHeader(http.StatusOK)
 	if err := es.write(es.first); err != nil {
 		return err
@@ -151,7 +147,7 @@ func (es *EventSource) Flush(ctx context.Context) error {
 
 // Close refuses further events, sends those that are queued, and returns when
 // nothing uses the ResponseWriter any more; a client that does not read holds it
-// for twice the WriteTimeout at most. The error is that of writing, or ErrClosed
+// for twice the WriteTimeout at most, if there is one. The error is that of writing, or ErrClosed
 // if the stream was closed already or the client went away.
 //
 // A browser connects again after the end of a stream, unless told not to: by an

@@ -126,6 +126,61 @@ func TestEventSourceCanNotFlush(t *testing.T) {
 	}
 }
 
+// flushWriter is what much middleware looks like: Flush, and no Unwrap.
+type flushWriter struct{ http.ResponseWriter }
+
+func (w flushWriter) Flush() { http.NewResponseController(w.ResponseWriter).Flush() }
+
+// Where no write deadline can be set nothing bounds what a client that does not read
+// can hold: that has to be asked for.
+func TestEventSourceNoWriteDeadline(t *testing.T) {
+	for name, wrap := range map[string]func(*httptest.ResponseRecorder) http.ResponseWriter{
+		"middleware": func(w *httptest.ResponseRecorder) http.ResponseWriter { return flushWriter{w} },
+		"recorder":   func(w *httptest.ResponseRecorder) http.ResponseWriter { return w },
+	} {
+		refused := httptest.NewRecorder()
+		_, err := AcceptEventSource(wrap(refused), httptest.NewRequest("GET", "/", nil), nil)
+		var no *EventSourceError
+		if !errors.Is(err, http.ErrNotSupported) || !errors.As(err, &no) || !strings.Contains(no.Reason, "SetWriteDeadline") || refused.Code != 500 {
+			t.Errorf("%s: %v, status %d", name, err, refused.Code)
+		}
+		taken := httptest.NewRecorder()
+		es, _ := accept(t, wrap(taken), &EventSourceOptions{WriteTimeout: -1})
+		es.Send(t.Context(), Event{Data: "x"})
+		if err := es.Close(); err != nil || taken.Body.String() != "retry: 5000\n\ndata: x\n\n" {
+			t.Errorf("%s, without WriteTimeout: %v, wrote %q", name, err, taken.Body)
+		}
+	}
+}
+
+// Without WriteTimeout a client may take its time, also under a server that has one.
+func TestEventSourceWithoutWriteTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		streams := make(chan *EventSource, 1)
+		handler := EventSourceHandler(func(es *EventSource) {
+			streams <- es
+			<-es.Closed()
+		}, &EventSourceOptions{WriteTimeout: -1, PingInterval: -1})
+		_, l := servePipe(t, &http.Server{Handler: handler, WriteTimeout: time.Second})
+		c := stall(t, l)
+		es := <-streams
+		es.Send(t.Context(), Event{Data: "x"})
+		time.Sleep(24 * time.Hour)
+		io.ReadFull(c, make([]byte, len("9\r\ndata: x\n\n\r\n")))
+		synctest.Wait()
+		if es.State() != StateOpen {
+			t.Fatalf("%v: %v", es.State(), <-es.Errors())
+		}
+		es.Send(t.Context(), Event{Data: "y"})
+		time.Sleep(24 * time.Hour)
+		es.Abort() // interrupts the write all the same
+		synctest.Wait()
+		if es.State() != StateClosed {
+			t.Error(es.State())
+		}
+	})
+}
+
 // A HEAD is answered as a GET but for the body, and the connection goes on: a
 // stream would be written to nobody, and never end.
 func TestEventSourceHEAD(t *testing.T) {
@@ -869,3 +924,5 @@ func (w discardWriter) Header() http.Header         { return w.header }
 func (w discardWriter) WriteHeader(int)             {}
 func (w discardWriter) Write(b []byte) (int, error) { return len(b), nil }
 func (w discardWriter) Flush()                      {}
+
+func (w discardWriter) SetWriteDeadline(time.Time) error { return nil }

@@ -46,7 +46,9 @@ func (es *EventSource) next() []byte {
 		return nil
 	case es.queue.buf != nil:
 		es.writing, es.since = true, time.Now()
-		es.runDog(es.opts.WriteTimeout)
+		if es.opts.WriteTimeout > 0 {
+			es.runDog(es.opts.WriteTimeout)
+		}
 		return es.queue.take()
 	case es.state == StateClosing:
 		es.endLocked(CloseEvent{Code: StatusNormalClosure, Clean: true})
@@ -127,7 +129,7 @@ func (es *EventSource) interrupt() {
 			es.report(fmt.Errorf("websocket: interrupting the event stream: panic: %v", v))
 		}
 	}()
-	es.rc.SetWriteDeadline(time.Unix(1, 0)) // start has told if that has no effect
+	es.rc.SetWriteDeadline(time.Unix(1, 0)) // without effect only where there is no WriteTimeout
 }
 
 func (es *EventSource) finish() {
