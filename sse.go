@@ -162,6 +162,9 @@ func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http
 // ended when it is noticed, but net/http does not let a write that is going on
 // at that moment be stopped in time.
 //
+// A body of r is the application's to read, before or while the stream goes on. Over
+// HTTP/1.x the connection of a request that announces one is closed after the stream.
+//
 // The response is HTTP as usual, on HTTP/1.1 and HTTP/2 alike; w may be wrapped
 // by middleware whose writer has an Unwrap method, or Flush and SetWriteDeadline
 // ([http.ResponseController]). A writer that can not flush is refused, as is one that
@@ -179,6 +182,11 @@ func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSource
 		return nil, refuseEventSource(w, fmt.Sprintf("%T has no SetWriteDeadline, and there is a WriteTimeout", w), err)
 	}
 	setStreamHeader(w.Header(), o.Header)
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		// net/http would read the rest of the body before it writes the head, and wait
+		// without bound for what does not come, so as to use the connection again.
+		w.Header().Set("Connection", "close")
+	}
 	if r.Method == http.MethodHead {
 		return nil, answerHead(w)
 	}

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -124,6 +125,61 @@ func TestEventSourceCanNotFlush(t *testing.T) {
 	if !errors.Is(err, http.ErrNotSupported) || !errors.As(err, &no) || no.StatusCode != 500 || w.status != 500 || strings.Contains(w.text(), "retry") {
 		t.Errorf("%v, status %d, wrote %q", err, w.status, w.text())
 	}
+}
+
+// A body that was announced, and does not come, does not hold the stream up.
+func TestEventSourceBodyNotSent(t *testing.T) {
+	for name, head := range map[string]string{
+		"length": "POST / HTTP/1.1\r\nContent-Length: 10\r\n", "chunks": "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n",
+		"expect": "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 10\r\n", "HTTP/1.0": "POST / HTTP/1.0\r\nContent-Length: 10\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				streams := make(chan *EventSource, 1)
+				handler := EventSourceHandler(func(es *EventSource) { streams <- es; <-es.done }, nil)
+				_, l := servePipe(t, &http.Server{Handler: handler})
+				c, err := l.dial(t.Context(), "", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				time.AfterFunc(time.Hour, func() { c.Close() })
+				io.WriteString(c, head+"Host: pipe\r\n\r\n")
+				resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !resp.Close {
+					t.Error("the connection is to be used again")
+				}
+				r := &lineReader{t: t, resp: resp, buf: bufio.NewReader(resp.Body)}
+				r.want("retry: 5000\n\n: \n\n") // and a ping
+				c.Close()
+				wantClosed(t, (<-streams).Closed(), StatusAbnormalClosure, false)
+			})
+		})
+	}
+}
+
+// What the application reads of a body while it streams still comes.
+func TestEventSourceReadsBody(t *testing.T) {
+	serveBoth(t, func(t *testing.T, start func(http.Handler) *httptest.Server) {
+		s := start(EventSourceHandler(func(es *EventSource) {
+			text, err := io.ReadAll(es.Request().Body)
+			if err != nil {
+				t.Error(err)
+			}
+			es.Send(context.Background(), Event{Data: string(text)})
+		}, nil))
+		resp, err := s.Client().Post(s.URL, "text/plain", strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		r := &lineReader{t: t, resp: resp, buf: bufio.NewReader(resp.Body)}
+		r.want("retry: 5000\n\ndata: hello\n\n")
+		r.wantEnd()
+	})
 }
 
 // flushWriter is what much middleware looks like: Flush, and no Unwrap.
