@@ -20,15 +20,19 @@ import (
 // library does not write to it.
 type EventSourceDialOptions struct {
 	// Header is sent with every request. Accept, Cache-Control and Last-Event-ID
-	// are the stream's own and are left out of it. At a redirect to another host
-	// net/http leaves out Authorization and Cookie, and only those.
+	// are the stream's own and are left out of it. Once a redirect leads to another
+	// scheme, host or port (other than from http to https of the same host)
+	// Authorization, Cookie, Proxy-Authorization and the Referer are left out, and only
+	// those: everything else goes along, the last event ID too.
 	Header http.Header
 
 	// Client makes the requests: TLS, proxy, cookies and redirects are its
 	// business. It must have no Timeout, which would end every stream: use
 	// IdleTimeout. nil means one with a transport like http.DefaultTransport, of
 	// which no connection outlives the stream, and which follows no redirect from
-	// https to http.
+	// https to http. One of the application's own does so, unless its CheckRedirect
+	// says no, and takes another port or a subdomain for the same host: it sends
+	// credentials and a Referer, with the query, there.
 	Client *http.Client
 
 	// LastEventID is the id to continue from, that of an earlier stream: no line end

@@ -457,6 +457,68 @@ func TestEventStreamRedirectToHTTP(t *testing.T) {
 	}
 }
 
+// What was meant for one server does not go on to another, be it on the same host,
+// and not when that leads back.
+func TestEventStreamRedirectCredentials(t *testing.T) {
+	tests := map[string]struct {
+		chain string // URLs from the first request on
+		keeps bool   // the last is asked with all there is
+	}{
+		"another path":       {"http://a.example/ http://A.example:80/x", true},
+		"from http to https": {"http://a.example/ https://a.example/x", true},
+		"https on a port":    {"http://a.example/ https://a.example:8443/x", false},
+		"from a port":        {"http://a.example:8080/ https://a.example/x", false},
+		"another port":       {"http://a.example/ http://a.example:8080/x", false},
+		"a subdomain":        {"http://a.example/ http://sub.a.example/x", false},
+		"another host":       {"http://a.example/ http://b.example/x", false},
+		"back again":         {"http://a.example/ http://a.example:8080/x http://a.example/y", false},
+		"on from there":      {"http://a.example/ http://b.example/x http://b.example/y", false},
+	}
+	for name, test := range tests {
+		var via []*http.Request
+		for _, u := range strings.Fields(test.chain) {
+			next := httptest.NewRequest("GET", u, nil)
+			next.Header = http.Header{"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "Referer": {"http://a.example/?token=secret"}, "X-Own": {"c"}}
+			if len(via) > 0 {
+				if err := checkRedirect(next, via); err != nil {
+					t.Fatal(name, err)
+				}
+			}
+			via = append(via, next)
+		}
+		h := via[len(via)-1].Header
+		for _, field := range []string{"Authorization", "Cookie", "Referer"} {
+			if (h.Get(field) != "") != test.keeps {
+				t.Errorf("%s: %s is %q", name, field, h.Get(field))
+			}
+		}
+		if h.Get("X-Own") != "c" {
+			t.Errorf("%s: %v", name, h)
+		}
+	}
+}
+
+// net/http asks before it sends, with all that it will send.
+func TestEventStreamRedirectToAnotherPort(t *testing.T) {
+	got := make(chan http.Header, 1)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got <- r.Header
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer other.Close()
+	first := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
+	defer first.Close()
+	es := OpenEventSource(first.URL+"/?token=secret", &EventSourceDialOptions{
+		Header: http.Header{"authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-Own": {"c"}}, LastEventID: "1"})
+	defer es.Close()
+	h := <-got
+	for name, want := range map[string]string{"Authorization": "", "Cookie": "", "Referer": "", "X-Own": "c", "Last-Event-ID": "1"} {
+		if h.Get(name) != want {
+			t.Errorf("%s was %q, want %q", name, h.Get(name), want)
+		}
+	}
+}
+
 // A 101 that nobody asked for, and then silence, holds up neither the stream nor
 // Close.
 func TestEventStreamSwitchingProtocols(t *testing.T) {
