@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -475,6 +476,40 @@ func TestEventSourceQueueBounds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is refused is not encoded first: a stalled client must not cost more than one
+// that reads, nor may an event of line ends, which are sevenfold on the wire.
+func TestEventSourceRefusalAllocs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRecorder()
+		es, _ := accept(t, w, &EventSourceOptions{PingInterval: -1})
+		w.gate = make(chan struct{})
+		full := Event{Data: strings.Repeat("x", 400<<10)}
+		for es.TrySend(full) == nil {
+			synctest.Wait()
+		}
+		lines, long := Event{Data: strings.Repeat("\n", 400<<10)}, Event{Type: strings.Repeat("t", 1<<20)}
+		var size *EventSizeError
+		for name, refuse := range map[string]func() bool{
+			"no room":  func() bool { return es.TrySend(full) == ErrQueueFull },
+			"too big":  func() bool { return errors.As(es.TrySend(lines), &size) },
+			"too long": func() bool { return errors.As(es.Send(t.Context(), long), &size) },
+		} {
+			const times = 20
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range times {
+				if !refuse() {
+					t.Fatal(name, "was taken")
+				}
+			}
+			runtime.ReadMemStats(&after)
+			if per := (after.TotalAlloc - before.TotalAlloc) / times; per > 16<<10 {
+				t.Errorf("%s: %d bytes allocated for each event", name, per)
+			}
+		}
+	})
 }
 
 // Those who wait are served in order, also where a later one would fit sooner.

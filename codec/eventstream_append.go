@@ -2,6 +2,7 @@ package codec
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +47,27 @@ func AppendEvent(dst []byte, e Event) ([]byte, error) {
 	}
 	dst = appendLines(dst, "data: ", e.Data)
 	return append(dst, '\n'), nil
+}
+
+// EventSize is how many bytes AppendEvent appends for an event that it does not
+// refuse, found without making them. What is beyond an int is the largest int.
+func EventSize(e Event) int {
+	lf, cr, crlf := int64(strings.Count(e.Data, "\n")), int64(strings.Count(e.Data, "\r")), int64(0)
+	if cr > 0 {
+		crlf = int64(strings.Count(e.Data, "\r\n"))
+	}
+	const lineEnd = int64(len("\ndata: ")) // of which lf and cr count a byte
+	size := int64(len("data: \n\n")) + int64(len(e.Data)) + (lf+cr)*(lineEnd-1) - crlf*lineEnd
+	if e.Type != "" && e.Type != "message" {
+		size += int64(len("event: \n")) + int64(len(e.Type))
+	}
+	switch {
+	case e.ClearID:
+		size += int64(len("id:\n"))
+	case e.ID != "":
+		size += int64(len("id: \n")) + int64(len(e.ID))
+	}
+	return int(min(size, math.MaxInt))
 }
 
 // AppendComment appends text as a comment, one line of it each, which a receiver

@@ -371,6 +371,9 @@ func TestAppendEvent(t *testing.T) {
 		if err != nil || string(got) != "before"+test.want {
 			t.Errorf("%+v: %q, %v", test.ev, got, err)
 		}
+		if size := EventSize(test.ev); size != len(test.want) {
+			t.Errorf("%+v: EventSize says %d, not %d", test.ev, size, len(test.want))
+		}
 	}
 }
 
@@ -451,14 +454,18 @@ func FuzzEventRoundTrip(f *testing.F) {
 	f.Add("message", " 1 ", "\xFF\xE2\x82", "", false)
 	f.Fuzz(func(t *testing.T, typ, id, data, comment string, clearID bool) {
 		sent := Event{Type: typ, ID: id, Data: data, ClearID: clearID}
-		wire, err := AppendEvent(AppendComment(nil, comment), sent)
+		before := AppendComment(nil, comment)
+		wire, err := AppendEvent(before, sent)
 		refused := strings.ContainsAny(typ+id, "\r\n\x00") || clearID && id != "" ||
-			typ != strings.ToValidUTF8(typ, "?") || id != strings.ToValidUTF8(id, "?")
+			len(id) > MaxEventIDSize || typ != strings.ToValidUTF8(typ, "?") || id != strings.ToValidUTF8(id, "?")
 		if (err != nil) != refused {
 			t.Fatalf("%+v: %v", sent, err)
 		}
 		if refused {
 			return
+		}
+		if size := EventSize(sent); size != len(wire)-len(before) {
+			t.Fatalf("%+v: EventSize says %d, not %d", sent, size, len(wire)-len(before))
 		}
 		lf := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(data)
 		want := Event{Type: typ, ID: id, Data: string(appendUTF8(nil, []byte(lf)))}
