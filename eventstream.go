@@ -20,7 +20,9 @@ import (
 // library does not write to it.
 type EventSourceDialOptions struct {
 	// Header is sent with every request. Accept, Cache-Control and Last-Event-ID
-	// are the stream's own and are left out of it. Once a redirect leads to another
+	// are the stream's own and are left out of it. Host, which stands for the URL's,
+	// has one value. What describes a body is refused: Content-Length,
+	// Transfer-Encoding and Trailer. Once a redirect leads to another
 	// scheme, host or port (other than from http to https of the same host)
 	// Authorization, Cookie, Proxy-Authorization and the Referer are left out, and only
 	// those: everything else goes along, the last event ID too.
@@ -195,8 +197,8 @@ func (es *EventStream) prepare() error {
 		return fmt.Errorf("websocket: event stream: %q is not an absolute http or https URL", es.target)
 	}
 	for name, values := range es.opts.Header {
-		if !isHeaderName(name) || slices.ContainsFunc(values, func(v string) bool { return !isHeaderValue(v) }) {
-			return fmt.Errorf("websocket: EventSourceDialOptions.Header: %q: %q can not be sent", name, values)
+		if !canBeSent(name, values) {
+			return fmt.Errorf("websocket: EventSourceDialOptions.Header: %q can not be sent as it is", name)
 		}
 	}
 	for _, status := range es.opts.RetryStatus {
@@ -215,6 +217,22 @@ func (es *EventStream) prepare() error {
 			"is over: leave it 0, and use IdleTimeout, or the transport's ResponseHeaderTimeout")
 	}
 	return nil
+}
+
+// canBeSent reports that net/http sends a header field, and as it is. It leaves some
+// out without a word; Host is one of them, and a field of the request.
+func canBeSent(name string, values []string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Content-Length", "Transfer-Encoding", "Trailer":
+		return false
+	case "Host":
+		if len(values) != 1 || values[0] == "" {
+			return false
+		}
+		u, err := url.Parse("http://" + values[0])
+		return err == nil && u.Host == values[0]
+	}
+	return isHeaderName(name) && !slices.ContainsFunc(values, func(v string) bool { return !isHeaderValue(v) })
 }
 
 // Opened is closed when the stream is open for the first time.

@@ -207,6 +207,10 @@ func (a *streamAttempt) request() *http.Request {
 	for name, values := range es.opts.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
+	if host := req.Header["Host"]; host != nil {
+		req.Host = host[0]
+		req.Header.Del("Host")
+	}
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Cache-Control", "no-cache")
 	req.Header.Del("Last-Event-ID")

@@ -43,6 +43,18 @@ func TestEventStreamRequest(t *testing.T) {
 	})
 }
 
+// net/http leaves a Host in the headers out.
+func TestEventStreamHost(t *testing.T) {
+	for _, name := range []string{"Host", "host"} {
+		open(t, EventSourceDialOptions{Header: http.Header{name: {"virtual.example:81"}}}, []answer{endless("")}, func(t *testing.T, es *EventStream, s *script) {
+			<-es.Opened()
+			if r := s.requests[0]; r.Host != "virtual.example:81" || r.URL.Host != "stream.example" || r.Header["Host"] != nil {
+				t.Errorf("asked %s for %q, with %v", r.URL, r.Host, r.Header)
+			}
+		})
+	}
+}
+
 func TestEventStreamOpens(t *testing.T) {
 	for _, contentType := range []string{
 		"text/event-stream", "TEXT/Event-Stream", "text/event-stream;charset=utf-8", "text/event-stream ; charset=latin-1", " text/event-stream", "text/event-stream;",
@@ -676,6 +688,12 @@ func TestEventStreamNeverRight(t *testing.T) {
 		"Client.Timeout":    {ok, &EventSourceDialOptions{Client: &http.Client{Timeout: 1}}, "Timeout"},
 		"header name":       {ok, &EventSourceDialOptions{Header: http.Header{"a b": {"c"}}}, "Header"},
 		"header value":      {ok, &EventSourceDialOptions{Header: http.Header{"a": {"b\nc"}}}, "Header"},
+		"header length":     {ok, &EventSourceDialOptions{Header: http.Header{"content-length": {"1"}}}, "content-length"},
+		"header encoding":   {ok, &EventSourceDialOptions{Header: http.Header{"Transfer-Encoding": {"chunked"}}}, "Transfer-Encoding"},
+		"header trailer":    {ok, &EventSourceDialOptions{Header: http.Header{"Trailer": {"X"}}}, "Trailer"},
+		"two hosts":         {ok, &EventSourceDialOptions{Header: http.Header{"Host": {"a", "b"}}}, "Host"},
+		"empty host":        {ok, &EventSourceDialOptions{Header: http.Header{"Host": {""}}}, "Host"},
+		"host with a path":  {ok, &EventSourceDialOptions{Header: http.Header{"host": {"a/b"}}}, "host"},
 		"retry 200":         {ok, &EventSourceDialOptions{RetryStatus: []int{503, 200}}, "RetryStatus"},
 		"last id":           {ok, &EventSourceDialOptions{LastEventID: "a\nb"}, "LastEventID"},
 		"long last id":      {ok, &EventSourceDialOptions{LastEventID: strings.Repeat("i", codec.MaxEventIDSize+1)}, "LastEventID"},
