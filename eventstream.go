@@ -51,10 +51,11 @@ type EventSourceDialOptions struct {
 	IdleTimeout time.Duration
 
 	// Retry is how long to wait before connecting again, until the server says
-	// otherwise. From the second failure in a row on the time doubles, up to
-	// MaxRetry or what the server said, whichever is longer. From the third stream
-	// in a row on that ends without an event the wait grows up to Retry at least,
-	// however short the server wants it. 0 means 3 s, and 1 min for MaxRetry.
+	// otherwise. An attempt that opens nothing, or whose first event is over
+	// MaxEventSize, has failed: from the second failure in a row on the time doubles,
+	// up to MaxRetry or what the server said, whichever is longer. From the third
+	// stream in a row on that ends without an event the wait grows up to Retry at
+	// least, however short the server wants it. 0 means 3 s, and 1 min for MaxRetry.
 	Retry, MaxRetry time.Duration
 
 	// Jitter is the part of the wait that is added to it at most, at random, to

@@ -29,7 +29,7 @@ type streamAttempt struct {
 // run owns the stream: it is the only one to send on, and to close, its channels.
 func (es *EventStream) run() {
 	retry := es.opts.Retry
-	failures := 0 // attempts in a row that opened nothing, or ended by an event over the limit
+	failures := 0 // attempts in a row that brought no event, and opened nothing or ended by an event over the limit
 	barren := 0   // streams in a row, failures aside, that brought no event
 	for {
 		a := &streamAttempt{es: es}
@@ -48,12 +48,13 @@ func (es *EventStream) run() {
 		if d, ok := a.parser.Retry(); ok {
 			retry = d
 		}
+		if a.received {
+			failures, barren = 0, 0
+		}
 		switch {
 		case !a.opened || errors.Is(err, ErrMessageTooBig):
 			failures++
-		case a.received:
-			failures, barren = 0, 0
-		default:
+		case !a.received:
 			failures = 0
 			barren++
 		}
@@ -287,14 +288,14 @@ func (a *streamAttempt) read(body io.Reader) error {
 func (a *streamAttempt) deliver() error {
 	for {
 		ev, err := a.parser.Next()
-		if err == codec.ErrNeedMore {
+		if err != nil {
 			// "If the data buffer is an empty string" the id is set all the same.
 			if id := a.parser.LastEventID(); id != a.es.LastEventID() {
 				a.es.setLastEventID(id)
 			}
-			return nil
-		}
-		if err != nil {
+			if err == codec.ErrNeedMore {
+				return nil
+			}
 			return err
 		}
 		select {

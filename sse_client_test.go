@@ -357,6 +357,9 @@ func TestEventStreamRetryAndBackoff(t *testing.T) {
 			want: []time.Duration{0, 0, s / 10, s / 8, s / 8}},
 		"an event over the limit is a failure": {opts: EventSourceDialOptions{MaxEventSize: 10}, answers: repeat(3, stream("data: 1234567\n\n")),
 			want: []time.Duration{3 * s, 6 * s, 12 * s}},
+		"an event before it begins anew": {opts: EventSourceDialOptions{MaxEventSize: 10},
+			answers: append(repeat(2, stream("data: 1234567\n\n")), repeat(3, stream("data: 1\n\ndata: 1234567\n\n"))...),
+			want:    []time.Duration{3 * s, 6 * s, 3 * s, 3 * s, 3 * s}},
 		"Retry-After in seconds": {opts: EventSourceDialOptions{RetryStatus: []int{503}},
 			answers: []answer{refusedStatus(503, map[string]string{"Retry-After": "100"}), refusedStatus(503, nil), refusedStatus(503, map[string]string{"Retry-After": "1"})},
 			want:    []time.Duration{100 * s, 6 * s, 12 * s}},
@@ -594,6 +597,19 @@ func TestEventStreamMaxEventSize(t *testing.T) {
 			t.Errorf("reported %v", err)
 		}
 		wantEvents(t, es, dataID("after", "1"))
+	})
+}
+
+// An id that came in a block of its own counts, whatever comes behind it.
+func TestEventStreamIDBeforeEventOverTheLimit(t *testing.T) {
+	first := "id: 1\ndata: a\n\nid: 2\n\nid: 3\ndata: " + strings.Repeat("x", 200) + "\n\n"
+	open(t, EventSourceDialOptions{MaxEventSize: 100}, []answer{stream(first), endless("data: b\n\n")}, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, dataID("a", "1"))
+		wantError(t, es, ErrMessageTooBig)
+		wantEvents(t, es, dataID("b", "2"))
+		if got := s.header(1, "Last-Event-ID"); got != "2" {
+			t.Errorf("sent %q, want 2", got)
+		}
 	})
 }
 
