@@ -30,7 +30,8 @@ type Event struct {
 	Type string
 	// ID is, on a received event, the last event ID of the stream as of this
 	// event: it stays until the server sends another. When sent, the empty string
-	// sends no id, which leaves the client's as it is.
+	// sends no id, which leaves the client's as it is; another must be fit for a
+	// header, in which it comes back (see AppendEvent).
 	ID string
 	// Data is the payload. Line ends in it travel as LF, whatever they were.
 	Data string

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -23,8 +24,10 @@ func (e *EventFieldError) Error() string {
 // AppendEvent appends the event as one block of an event stream. Exactly one
 // event comes out at the other end: one without Data is an event with empty
 // data. On error dst is returned as it was, with an [*EventFieldError]: CR, LF,
-// NUL and invalid UTF-8 have no place in a Type or ID, nor more than MaxEventIDSize
-// bytes in an ID.
+// NUL and invalid UTF-8 have no place in a Type or ID. The format takes more as an
+// ID than what can come back as the Last-Event-ID of a request, which is what it is
+// for; so refused are also other control characters but tab, a space or tab at
+// either end, and more than MaxEventIDSize bytes.
 //
 // Data may be any text. CRLF, CR and LF all arrive as LF, and what is not UTF-8
 // arrives as U+FFFD.
@@ -98,11 +101,8 @@ func checkEvent(e Event) error {
 	if reason := checkValue(e.Type); reason != "" {
 		return &EventFieldError{Field: "Type", Reason: reason}
 	}
-	if reason := checkValue(e.ID); reason != "" {
+	if reason := cmp.Or(checkValue(e.ID), checkHeaderValue(e.ID)); reason != "" {
 		return &EventFieldError{Field: "ID", Reason: reason}
-	}
-	if len(e.ID) > MaxEventIDSize {
-		return &EventFieldError{Field: "ID", Reason: fmt.Sprintf("has more than %d bytes", MaxEventIDSize)}
 	}
 	if e.ClearID && e.ID != "" {
 		return &EventFieldError{Field: "ClearID", Reason: "is set together with an ID"}
@@ -122,6 +122,23 @@ func checkValue(s string) string {
 	}
 	if !utf8.ValidString(s) {
 		return "is not UTF-8"
+	}
+	return ""
+}
+
+// checkHeaderValue says what keeps s from being the value of a header field, as it is
+// (RFC 9110, section 5.5), for those who get it to send it back.
+func checkHeaderValue(s string) string {
+	if len(s) > MaxEventIDSize {
+		return fmt.Sprintf("has more than %d bytes", MaxEventIDSize)
+	}
+	if strings.Trim(s, " \t") != s {
+		return "starts or ends with a space or tab"
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return "contains a control character"
+		}
 	}
 	return ""
 }

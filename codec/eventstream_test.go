@@ -364,7 +364,7 @@ func TestAppendEvent(t *testing.T) {
 		{Event{Data: "a\n"}, "data: a\ndata: \n\n"},
 		{Event{Data: ": x\nid: 3\n\nevent: y"}, "data: : x\ndata: id: 3\ndata: \ndata: event: y\n\n"},
 		{Event{Data: "\x00\xFF"}, "data: \x00\xFF\n\n"},
-		{Event{Type: " x", ID: " y ", Data: ""}, "event:  x\nid:  y \ndata: \n\n"},
+		{Event{Type: " x ", ID: "y\tz…", Data: ""}, "event:  x \nid: y\tz…\ndata: \n\n"},
 	}
 	for _, test := range tests {
 		got, err := AppendEvent([]byte("before"), test.ev)
@@ -385,6 +385,8 @@ func TestAppendEventRefuses(t *testing.T) {
 		{Event{Type: "a\nb"}, "Type"}, {Event{Type: "a\r"}, "Type"}, {Event{Type: "\x00"}, "Type"}, {Event{Type: "\xFF"}, "Type"},
 		{Event{ID: "a\nb"}, "ID"}, {Event{ID: "\r"}, "ID"}, {Event{ID: "a\x00"}, "ID"}, {Event{ID: "\xC3"}, "ID"},
 		{Event{ID: "1", ClearID: true}, "ClearID"},
+		// What no Last-Event-ID can say.
+		{Event{ID: " a"}, "ID"}, {Event{ID: "a "}, "ID"}, {Event{ID: "\t"}, "ID"}, {Event{ID: "a\x01b"}, "ID"}, {Event{ID: "\x7f"}, "ID"},
 	}
 	for _, test := range tests {
 		got, err := AppendEvent([]byte("before"), test.ev)
@@ -452,12 +454,14 @@ func FuzzEventRoundTrip(f *testing.F) {
 	f.Add("tick", "1", "data", "comment", false)
 	f.Add("", "", "a\r\nb\n\n\rc", "x\ny", true)
 	f.Add("message", " 1 ", "\xFF\xE2\x82", "", false)
+	f.Add(" x\t", "1\t2", "\x01", "", false)
 	f.Fuzz(func(t *testing.T, typ, id, data, comment string, clearID bool) {
 		sent := Event{Type: typ, ID: id, Data: data, ClearID: clearID}
 		before := AppendComment(nil, comment)
 		wire, err := AppendEvent(before, sent)
 		refused := strings.ContainsAny(typ+id, "\r\n\x00") || clearID && id != "" ||
-			len(id) > MaxEventIDSize || typ != strings.ToValidUTF8(typ, "?") || id != strings.ToValidUTF8(id, "?")
+			len(id) > MaxEventIDSize || id != strings.Trim(id, " \t") ||
+			strings.ContainsFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) || typ != strings.ToValidUTF8(typ, "?") || id != strings.ToValidUTF8(id, "?")
 		if (err != nil) != refused {
 			t.Fatalf("%+v: %v", sent, err)
 		}
