@@ -132,9 +132,10 @@ func splitUnquoted(s string, sep byte) (parts []string) {
 // EventSourceHandler is the safe way to serve event streams: it accepts each
 // request and calls serve, and does not return before the stream is over, as
 // net/http asks of whoever writes to a response. When serve returns the stream
-// is closed, after what is queued was sent.
+// is closed, after what is queued was sent. When serve panics the stream is aborted,
+// and the panic goes on. A HEAD is answered without a call of serve.
 //
-// It takes any request, as its route tells what it serves: a mux that offers
+// It takes any other request, as its route tells what it serves: a mux that offers
 // something else under the same path asks [IsEventSource] first.
 func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -142,8 +143,15 @@ func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http
 		if err != nil {
 			return
 		}
-		defer es.Close()
+		returned := false
+		defer func() {
+			if !returned { // a client that does not read must not hold up a panic
+				es.Abort()
+			}
+			es.Close()
+		}()
 		serve(es)
+		returned = true
 	})
 }
 

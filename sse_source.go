@@ -31,6 +31,7 @@ type EventSource struct {
 	end     CloseEvent // set with StateClosed
 	queue   eventQueue
 	writing bool        // the write loop is in w
+	expired bool        // the write deadline of w is over
 	since   time.Time   // when it began to write last; the write loop's to set
 	dog     *time.Timer // looks after a write that takes long; nil before the first
 	dogRuns bool
@@ -149,6 +150,9 @@ func (es *EventSource) Flush(ctx context.Context) error {
 // nothing uses the ResponseWriter any more; a client that does not read holds it
 // for twice the WriteTimeout at most, if there is one. The error is that of writing, or ErrClosed
 // if the stream was closed already or the client went away.
+//
+// The end of the response is sent by net/http, when the handler returns: it too has
+// the WriteTimeout, which begins with the end of the stream.
 //
 // A browser connects again after the end of a stream, unless told not to: by an
 // event upon which the page calls close, or by status 204 to its next request.

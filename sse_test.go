@@ -753,6 +753,59 @@ func TestEventSourceStalledClient(t *testing.T) {
 	}
 }
 
+// What net/http writes when the handler has returned, the end of the response, has
+// a deadline too.
+func TestEventSourceStalledAtTheEnd(t *testing.T) {
+	for name, end := range map[string]func(*EventSource){"Close": func(*EventSource) {}, "Abort": (*EventSource).Abort} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun, over := make(chan time.Time, 1), make(chan time.Time, 1)
+				server := &http.Server{ConnState: func(_ net.Conn, state http.ConnState) {
+					if state == http.StateIdle || state == http.StateClosed {
+						over <- time.Now()
+					}
+				}}
+				handler := EventSourceHandler(end, &EventSourceOptions{WriteTimeout: 7 * time.Second})
+				server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					handler.ServeHTTP(w, r)
+					begun <- time.Now()
+				})
+				_, l := servePipe(t, server)
+				c := stall(t, l)
+				time.AfterFunc(time.Hour, func() { c.Close() })
+				start := <-begun
+				if took := (<-over).Sub(start); took != 7*time.Second {
+					t.Errorf("the connection was given up after %v, want 7 s", took)
+				}
+			})
+		})
+	}
+}
+
+// A panic of serve is not held up by a client that does not read.
+func TestEventSourceServePanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stalled, took := make(chan struct{}), make(chan time.Duration, 1)
+		handler := EventSourceHandler(func(es *EventSource) {
+			<-stalled
+			es.Send(t.Context(), Event{Data: "x"})
+			synctest.Wait() // it is being written
+			es.Send(t.Context(), Event{Data: "y"})
+			panic(http.ErrAbortHandler)
+		}, nil)
+		_, l := servePipe(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			defer func() { took <- time.Since(start) }()
+			handler.ServeHTTP(w, r)
+		})})
+		stall(t, l)
+		close(stalled)
+		if d := <-took; d != 0 {
+			t.Errorf("the panic came out after %v", d)
+		}
+	})
+}
+
 // A client that stops reading is given up on real connections too.
 func TestEventSourceStalledClientLoopback(t *testing.T) {
 	serveBoth(t, func(t *testing.T, start func(http.Handler) *httptest.Server) {
