@@ -248,9 +248,11 @@ func (es *EventStream) Messages() <-chan Event { return es.messages }
 // dropped. It is closed at the end.
 func (es *EventStream) Errors() <-chan error { return es.errs }
 
-// Closed yields one event when the stream is over for good, all events having
-// been received and no goroutine being left, and is then closed. There is no
-// closing handshake in an event stream; the event's Code is
+// Closed yields one event when the stream is over for good, all events having been
+// received, or dropped by Close or the end of Context, and is then closed. The stream
+// itself has no goroutine then; those of the Client for its connection, which is
+// being closed, end shortly after. There is no closing handshake in an event stream;
+// the event's Code is
 //
 //	1000, Clean and without Err after Close,
 //	1001 after the end of EventSourceDialOptions.Context,
@@ -260,8 +262,8 @@ func (es *EventStream) Errors() <-chan error { return es.errs }
 // and Err is the cause, in the last case an [*EventSourceError].
 func (es *EventStream) Closed() <-chan CloseEvent { return es.closed }
 
-// Close ends the stream, or the attempt or the wait for one, and returns when all
-// of it is gone. An event that nobody has received by then is dropped, and
+// Close ends the stream, or the attempt or the wait for one, and returns when that
+// is over, as Closed has it. An event that nobody has received by then is dropped, and
 // LastEventID does not count it. It returns ErrClosed if the stream was over
 // already. It must not be called by the hooks of the http.Client.
 func (es *EventStream) Close() error {

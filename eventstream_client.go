@@ -23,13 +23,27 @@ func ownClient(ctx context.Context) *http.Client {
 	}
 	t = t.Clone()
 	if t.DialContext == nil {
+		t.DialContext = withoutContext(t.Dial) //lint:ignore SA1019 an application may have set it
+	}
+	if t.DialContext == nil {
 		t.DialContext = new(net.Dialer).DialContext
 	}
 	t.DialContext = dialUntil(ctx, t.DialContext)
+	if t.DialTLSContext == nil {
+		t.DialTLSContext = withoutContext(t.DialTLS) //lint:ignore SA1019 as above
+	}
 	if t.DialTLSContext != nil {
 		t.DialTLSContext = dialUntil(ctx, t.DialTLSContext)
 	}
 	return &http.Client{Transport: t, CheckRedirect: checkRedirect}
+}
+
+// withoutContext makes a dialFunc of what http.Transport had before; nil of nil.
+func withoutContext(dial func(network, addr string) (net.Conn, error)) dialFunc {
+	if dial == nil {
+		return nil
+	}
+	return func(_ context.Context, network, addr string) (net.Conn, error) { return dial(network, addr) }
 }
 
 // checkRedirect is what an http.Client does without one, and keeps what was meant

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -833,6 +834,39 @@ func TestEventStreamOwnConnections(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The stream's own client dials as http.DefaultTransport does, be it the old way.
+func TestEventStreamDefaultTransportDial(t *testing.T) {
+	handler := EventSourceHandler(func(es *EventSource) { <-es.Closed() }, nil)
+	plain, secure := httptest.NewServer(handler), httptest.NewTLSServer(handler)
+	defer plain.Close()
+	defer secure.Close()
+	var dialed atomic.Int64
+	own := http.DefaultTransport
+	defer func() { http.DefaultTransport = own }()
+	http.DefaultTransport = &http.Transport{
+		//lint:ignore SA1019 that is the test
+		Dial: func(network, addr string) (net.Conn, error) {
+			dialed.Add(1)
+			return net.Dial(network, addr)
+		},
+		//lint:ignore SA1019 that is the test
+		DialTLS: func(network, addr string) (net.Conn, error) {
+			dialed.Add(100)
+			return tls.Dial(network, addr, secure.Client().Transport.(*http.Transport).TLSClientConfig)
+		},
+	}
+	for _, url := range []string{plain.URL, secure.URL} {
+		es, err := DialEventSource(t.Context(), url, nil)
+		if err != nil {
+			t.Fatal(url, err)
+		}
+		es.Close()
+	}
+	if n := dialed.Load(); n != 101 {
+		t.Errorf("dialed %d times in the clear, %d times over TLS", n%100, n/100)
 	}
 }
 
