@@ -12,7 +12,7 @@ import (
 type Event = codec.Event
 
 // An EventFieldError is returned for an event whose Type or ID can not go over
-// the wire. Nothing was queued.
+// the wire, or whose ID could not come back as Last-Event-ID. Nothing was queued.
 type EventFieldError = codec.EventFieldError
 
 // An EventSizeError names both the size of an event and the limit it is over: the

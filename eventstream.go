@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/chanws/websocket/codec"
 )
 
 // EventSourceDialOptions are the options of [DialEventSource] and
@@ -18,18 +20,25 @@ import (
 // library does not write to it.
 type EventSourceDialOptions struct {
 	// Header is sent with every request. Accept, Cache-Control and Last-Event-ID
-	// are the stream's own and are left out of it. At a redirect to another host
-	// net/http leaves out Authorization and Cookie, and only those.
+	// are the stream's own and are left out of it. Host, which stands for the URL's,
+	// has one value. What describes a body is refused: Content-Length,
+	// Transfer-Encoding and Trailer. Once a redirect leads to another
+	// scheme, host or port (other than from http to https of the same host)
+	// Authorization, Cookie, Proxy-Authorization and the Referer are left out, and only
+	// those: everything else goes along, the last event ID too.
 	Header http.Header
 
 	// Client makes the requests: TLS, proxy, cookies and redirects are its
 	// business. It must have no Timeout, which would end every stream: use
 	// IdleTimeout. nil means one with a transport like http.DefaultTransport, of
 	// which no connection outlives the stream, and which follows no redirect from
-	// https to http.
+	// https to http. One of the application's own does so, unless its CheckRedirect
+	// says no, and takes another port or a subdomain for the same host: it sends
+	// credentials and a Referer, with the query, there.
 	Client *http.Client
 
-	// LastEventID is the id to continue from, that of an earlier stream.
+	// LastEventID is the id to continue from, that of an earlier stream: no line end
+	// or NUL in it, codec.MaxEventIDSize bytes at most. Empty means none.
 	LastEventID string
 
 	// MaxEventSize limits an event, in bytes as received. A larger one is an
@@ -42,10 +51,11 @@ type EventSourceDialOptions struct {
 	IdleTimeout time.Duration
 
 	// Retry is how long to wait before connecting again, until the server says
-	// otherwise. From the second failure in a row on the time doubles, up to
-	// MaxRetry or what the server said, whichever is longer. From the third stream
-	// in a row on that ends without an event the wait grows up to Retry at least,
-	// however short the server wants it. 0 means 3 s, and 1 min for MaxRetry.
+	// otherwise. An attempt that opens nothing, or whose first event is over
+	// MaxEventSize, has failed: from the second failure in a row on the time doubles,
+	// up to MaxRetry or what the server said, whichever is longer. From the third
+	// stream in a row on that ends without an event the wait grows up to Retry at
+	// least, however short the server wants it. 0 means 3 s, and 1 min for MaxRetry.
 	Retry, MaxRetry time.Duration
 
 	// Jitter is the part of the wait that is added to it at most, at random, to
@@ -55,7 +65,8 @@ type EventSourceDialOptions struct {
 	// RetryStatus lists the statuses, of 400 to 599, upon which to try again: 429,
 	// 502, 503 and 504 are sensible. The standard has none: there every status but
 	// 200 ends the stream. A Retry-After header of such a response makes the wait
-	// longer, not shorter.
+	// longer, not shorter. 431 in answer to a Last-Event-ID does not end the stream in
+	// any case: it goes on without that header, until there is another id.
 	RetryStatus []int
 
 	// Context ends the stream when it ends: Closed then says 1001. The requests
@@ -66,18 +77,23 @@ type EventSourceDialOptions struct {
 // ErrEventStreamIdle is reported when IdleTimeout ended a connection.
 var ErrEventStreamIdle = errors.New("websocket: event stream: nothing came for too long")
 
-// An EventSourceError tells why a response did not open an event stream.
+// An EventSourceError tells why a request did not open an event stream. For a
+// client it is what came, for a server what was answered.
 type EventSourceError struct {
 	StatusCode int         // such as 404
 	Status     string      // such as "404 Not Found"
 	Header     http.Header // of the response
-	Body       []byte      // how the body starts, 1 KiB at most
-	Reason     string      // what is wrong with the response
+	Body       []byte      // how the body that a client received starts, 1 KiB at most
+	Reason     string      // what is wrong with the response, or kept a server from streaming
+	Err        error       // the cause, or nil
 }
 
 func (e *EventSourceError) Error() string {
 	return fmt.Sprintf("websocket: no event stream: %s (status %s)", e.Reason, e.Status)
 }
+
+// Unwrap returns the cause.
+func (e *EventSourceError) Unwrap() error { return e.Err }
 
 // An EventStream is the client's end of an event stream, the EventSource of the
 // browsers (WHATWG HTML, section 9.2): it connects again, and goes on after the
@@ -95,6 +111,7 @@ type EventStream struct {
 	errs     chan error
 	closed   chan CloseEvent
 	done     chan struct{}
+	tooLong  string // an id that the server has refused with 431; run's
 
 	mu      sync.Mutex // guards all below
 	state   State
@@ -181,8 +198,8 @@ func (es *EventStream) prepare() error {
 		return fmt.Errorf("websocket: event stream: %q is not an absolute http or https URL", es.target)
 	}
 	for name, values := range es.opts.Header {
-		if !isHeaderName(name) || slices.ContainsFunc(values, func(v string) bool { return !isHeaderValue(v) }) {
-			return fmt.Errorf("websocket: EventSourceDialOptions.Header: %q: %q can not be sent", name, values)
+		if !canBeSent(name, values) {
+			return fmt.Errorf("websocket: EventSourceDialOptions.Header: %q can not be sent as it is", name)
 		}
 	}
 	for _, status := range es.opts.RetryStatus {
@@ -190,8 +207,8 @@ func (es *EventStream) prepare() error {
 			return fmt.Errorf("websocket: EventSourceDialOptions.RetryStatus: %d is not one of 400 to 599", status)
 		}
 	}
-	if strings.ContainsAny(es.opts.LastEventID, "\x00\r\n") {
-		return fmt.Errorf("websocket: EventSourceDialOptions.LastEventID: %q can not be an id", es.opts.LastEventID)
+	if id := es.opts.LastEventID; len(id) > codec.MaxEventIDSize || strings.ContainsAny(id, "\x00\r\n") {
+		return fmt.Errorf("websocket: EventSourceDialOptions.LastEventID: %.100q can not be an id", id)
 	}
 	if es.client == nil {
 		es.client = ownClient(es.ctx)
@@ -201,6 +218,22 @@ func (es *EventStream) prepare() error {
 			"is over: leave it 0, and use IdleTimeout, or the transport's ResponseHeaderTimeout")
 	}
 	return nil
+}
+
+// canBeSent reports that net/http sends a header field, and as it is. It leaves some
+// out without a word; Host is one of them, and a field of the request.
+func canBeSent(name string, values []string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Content-Length", "Transfer-Encoding", "Trailer":
+		return false
+	case "Host":
+		if len(values) != 1 || values[0] == "" {
+			return false
+		}
+		u, err := url.Parse("http://" + values[0])
+		return err == nil && u.Host == values[0]
+	}
+	return isHeaderName(name) && !slices.ContainsFunc(values, func(v string) bool { return !isHeaderValue(v) })
 }
 
 // Opened is closed when the stream is open for the first time.
@@ -215,9 +248,11 @@ func (es *EventStream) Messages() <-chan Event { return es.messages }
 // dropped. It is closed at the end.
 func (es *EventStream) Errors() <-chan error { return es.errs }
 
-// Closed yields one event when the stream is over for good, all events having
-// been received and no goroutine being left, and is then closed. There is no
-// closing handshake in an event stream; the event's Code is
+// Closed yields one event when the stream is over for good, all events having been
+// received, or dropped by Close or the end of Context, and is then closed. The stream
+// itself has no goroutine then; those of the Client for its connection, which is
+// being closed, end shortly after. There is no closing handshake in an event stream;
+// the event's Code is
 //
 //	1000, Clean and without Err after Close,
 //	1001 after the end of EventSourceDialOptions.Context,
@@ -227,8 +262,8 @@ func (es *EventStream) Errors() <-chan error { return es.errs }
 // and Err is the cause, in the last case an [*EventSourceError].
 func (es *EventStream) Closed() <-chan CloseEvent { return es.closed }
 
-// Close ends the stream, or the attempt or the wait for one, and returns when all
-// of it is gone. An event that nobody has received by then is dropped, and
+// Close ends the stream, or the attempt or the wait for one, and returns when that
+// is over, as Closed has it. An event that nobody has received by then is dropped, and
 // LastEventID does not count it. It returns ErrClosed if the stream was over
 // already. It must not be called by the hooks of the http.Client.
 func (es *EventStream) Close() error {

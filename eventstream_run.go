@@ -22,13 +22,14 @@ type streamAttempt struct {
 	idle   *time.Timer // ends ctx; nil without IdleTimeout
 	parser codec.EventParser
 
-	opened, received bool // the stream is open; it has brought an event
+	sentID           string // the Last-Event-ID of the request; empty if it has none
+	opened, received bool   // the stream is open; it has brought an event
 }
 
 // run owns the stream: it is the only one to send on, and to close, its channels.
 func (es *EventStream) run() {
 	retry := es.opts.Retry
-	failures := 0 // attempts in a row that opened nothing, or ended by an event over the limit
+	failures := 0 // attempts in a row that brought no event, and opened nothing or ended by an event over the limit
 	barren := 0   // streams in a row, failures aside, that brought no event
 	for {
 		a := &streamAttempt{es: es}
@@ -39,7 +40,7 @@ func (es *EventStream) run() {
 		}
 		es.setConnecting()
 		es.report(err)
-		after, again := es.retryAfter(err)
+		after, again := a.retryAfter(err)
 		if !again {
 			es.finish(err)
 			return
@@ -47,12 +48,13 @@ func (es *EventStream) run() {
 		if d, ok := a.parser.Retry(); ok {
 			retry = d
 		}
+		if a.received {
+			failures, barren = 0, 0
+		}
 		switch {
 		case !a.opened || errors.Is(err, ErrMessageTooBig):
 			failures++
-		case a.received:
-			failures, barren = 0, 0
-		default:
+		case !a.received:
 			failures = 0
 			barren++
 		}
@@ -64,13 +66,18 @@ func (es *EventStream) run() {
 }
 
 // retryAfter tells whether the stream may go on after err, and how long the
-// server wants it to wait.
-func (es *EventStream) retryAfter(err error) (d time.Duration, again bool) {
+// server wants it to wait. An id that was too long for the server, which may have
+// sent it, is noted and not sent again.
+func (a *streamAttempt) retryAfter(err error) (d time.Duration, again bool) {
 	var no *EventSourceError
 	if !errors.As(err, &no) {
 		return 0, true
 	}
-	return parseRetryAfter(no.Header.Get("Retry-After"), time.Now()), slices.Contains(es.opts.RetryStatus, no.StatusCode)
+	again = slices.Contains(a.es.opts.RetryStatus, no.StatusCode)
+	if no.StatusCode == http.StatusRequestHeaderFieldsTooLarge && a.sentID != "" {
+		a.es.tooLong, again = a.sentID, true
+	}
+	return parseRetryAfter(no.Header.Get("Retry-After"), time.Now()), again
 }
 
 // parseRetryAfter reads a Retry-After field: seconds or a date (RFC 9110, section
@@ -165,16 +172,22 @@ func (a *streamAttempt) run() error {
 		a.idle = time.AfterFunc(d, func() { cancel(ErrEventStreamIdle) })
 		defer a.idle.Stop()
 	}
-	resp, err := a.es.client.Do(a.request())
+	req := a.request()
+	resp, err := a.es.client.Do(req)
 	if err != nil {
 		return a.cause(err)
 	}
 	defer resp.Body.Close()
+	// Not every RoundTripper has a body that heeds the context of its request.
+	defer context.AfterFunc(ctx, func() { resp.Body.Close() })()
 	if reason := refuse(resp); reason != "" {
 		return responseError(resp, reason, cancel)
 	}
+	if resp.Request != nil { // a RoundTripper may leave it out
+		req = resp.Request
+	}
 	a.opened = true
-	a.es.setOpen(resp.Request.URL.String())
+	a.es.setOpen(req.URL.String())
 	return a.read(resp.Body)
 }
 
@@ -195,6 +208,10 @@ func (a *streamAttempt) request() *http.Request {
 	for name, values := range es.opts.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
+	if host := req.Header["Host"]; host != nil {
+		req.Host = host[0]
+		req.Header.Del("Host")
+	}
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Cache-Control", "no-cache")
 	req.Header.Del("Last-Event-ID")
@@ -204,10 +221,11 @@ func (a *streamAttempt) request() *http.Request {
 		return req
 	}
 	a.parser.SetLastEventID(id)
-	if isHeaderValue(id) {
+	if isHeaderValue(id) && id != es.tooLong {
 		req.Header.Set("Last-Event-ID", id)
+		a.sentID = id
 	} else {
-		es.report(fmt.Errorf("websocket: event stream: the last event ID %q can not be sent in a header", id))
+		es.report(fmt.Errorf("websocket: event stream: the last event ID %.100q can not be sent in a header", id))
 	}
 	return req
 }
@@ -257,6 +275,9 @@ func (a *streamAttempt) read(body io.Reader) error {
 		if err := a.deliver(); err != nil {
 			return err
 		}
+		if a.ctx.Err() != nil { // Read may still have much that was received before
+			return context.Cause(a.ctx)
+		}
 		if err != nil {
 			return a.cause(fmt.Errorf("websocket: event stream ended: %w", err))
 		}
@@ -267,30 +288,22 @@ func (a *streamAttempt) read(body io.Reader) error {
 func (a *streamAttempt) deliver() error {
 	for {
 		ev, err := a.parser.Next()
-		if err == codec.ErrNeedMore {
+		if err != nil {
 			// "If the data buffer is an empty string" the id is set all the same.
 			if id := a.parser.LastEventID(); id != a.es.LastEventID() {
 				a.es.setLastEventID(id)
 			}
-			return nil
-		}
-		if err != nil {
+			if err == codec.ErrNeedMore {
+				return nil
+			}
 			return err
 		}
 		select {
 		case a.es.messages <- ev:
 			a.received = true
-			a.es.setLastEventID(keepID(ev))
+			a.es.setLastEventID(ev.ID)
 		case <-a.es.ctx.Done():
 			return context.Cause(a.es.ctx)
 		}
 	}
-}
-
-// keepID is the event's id for keeping: not as part of large data.
-func keepID(ev Event) string {
-	if len(ev.Data) > 1<<10 {
-		return strings.Clone(ev.ID)
-	}
-	return ev.ID
 }

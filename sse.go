@@ -31,7 +31,10 @@ type EventSourceOptions struct {
 
 	// WriteTimeout is how long one write, of all that is queued, may take before
 	// the client is given up. It takes the place of http.Server.WriteTimeout,
-	// which would end the stream. 0 means 30 s.
+	// which would end the stream. 0 means 30 s. Negative means none: a client that
+	// does not read then holds the stream, and Close, for as long as it is there. That
+	// is for writers that take no write deadline, such as httptest.ResponseRecorder;
+	// with those not even Abort or the end of Context can interrupt a write.
 	WriteTimeout time.Duration
 
 	// QueueMessages and QueueBytes bound what is queued and being written, counted
@@ -58,9 +61,7 @@ func (o *EventSourceOptions) withDefaults() EventSourceOptions {
 	}
 	opts.Retry = cmp.Or(opts.Retry, 5*time.Second)
 	opts.PingInterval = cmp.Or(opts.PingInterval, 10*time.Second)
-	if opts.WriteTimeout <= 0 {
-		opts.WriteTimeout = 30 * time.Second
-	}
+	opts.WriteTimeout = cmp.Or(opts.WriteTimeout, 30*time.Second)
 	if opts.QueueMessages <= 0 {
 		opts.QueueMessages = 256
 	}
@@ -68,6 +69,14 @@ func (o *EventSourceOptions) withDefaults() EventSourceOptions {
 		opts.QueueBytes = 1 << 20
 	}
 	return opts
+}
+
+// writeDeadline is when a write that begins now is given up; zero for never.
+func (o *EventSourceOptions) writeDeadline() time.Time {
+	if o.WriteTimeout < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(o.WriteTimeout)
 }
 
 // IsEventSource reports whether r asks for an event stream: a GET whose Accept
@@ -123,9 +132,10 @@ func splitUnquoted(s string, sep byte) (parts []string) {
 // EventSourceHandler is the safe way to serve event streams: it accepts each
 // request and calls serve, and does not return before the stream is over, as
 // net/http asks of whoever writes to a response. When serve returns the stream
-// is closed, after what is queued was sent.
+// is closed, after what is queued was sent. When serve panics the stream is aborted,
+// and the panic goes on. A HEAD is answered without a call of serve.
 //
-// It takes any request, as its route tells what it serves: a mux that offers
+// It takes any other request, as its route tells what it serves: a mux that offers
 // something else under the same path asks [IsEventSource] first.
 func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -133,14 +143,24 @@ func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http
 		if err != nil {
 			return
 		}
-		defer es.Close()
+		returned := false
+		defer func() {
+			if !returned { // a client that does not read must not hold up a panic
+				es.Abort()
+			}
+			es.Close()
+		}()
 		serve(es)
+		returned = true
 	})
 }
 
 // AcceptEventSource answers r with an event stream, at once. On error it has
-// answered with status 500, unless the error came from writing, and the handler
-// should return.
+// answered, and the handler should return: an [*EventSourceError] says with which
+// status and why, other errors came from writing. The status is 500 where the
+// options or w are not fit for a stream. It is 200 for a HEAD, which is answered
+// with the headers that a GET would have: there is nothing to stream, and a mux
+// sends it here, as the pattern "GET /events" is for HEAD too.
 //
 // The handler must not return before the stream is over: follow it with
 //
@@ -150,25 +170,59 @@ func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http
 // ended when it is noticed, but net/http does not let a write that is going on
 // at that moment be stopped in time.
 //
+// A body of r is the application's to read, before or while the stream goes on. Over
+// HTTP/1.x the connection of a request that announces one is closed after the stream.
+//
 // The response is HTTP as usual, on HTTP/1.1 and HTTP/2 alike; w may be wrapped
-// by middleware whose writer has a Flush or an Unwrap method
-// ([http.ResponseController]).
+// by middleware whose writer has an Unwrap method, or Flush and SetWriteDeadline
+// ([http.ResponseController]). A writer that can not flush is refused, as is one that
+// takes no write deadline, unless WriteTimeout is negative.
 func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSourceOptions) (*EventSource, error) {
 	o := opts.withDefaults()
-	err := checkStreamHeader(o.Header)
-	if err == nil && !canFlush(w) {
-		err = fmt.Errorf("websocket: %T can not flush, so it can not carry an event stream: %w", w, http.ErrNotSupported)
+	if err := checkStreamHeader(o.Header); err != nil {
+		return nil, refuseEventSource(w, err.Error(), nil)
 	}
-	if err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return nil, err
+	if !canFlush(w) {
+		return nil, refuseEventSource(w, fmt.Sprintf("%T has no Flush", w), http.ErrNotSupported)
+	}
+	err := http.NewResponseController(w).SetWriteDeadline(o.writeDeadline())
+	if o.WriteTimeout > 0 && errors.Is(err, http.ErrNotSupported) {
+		return nil, refuseEventSource(w, fmt.Sprintf("%T has no SetWriteDeadline, and there is a WriteTimeout", w), err)
 	}
 	setStreamHeader(w.Header(), o.Header)
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		// net/http would read the rest of the body before it writes the head, and wait
+		// without bound for what does not come, so as to use the connection again.
+		w.Header().Set("Connection", "close")
+	}
+	if r.Method == http.MethodHead {
+		return nil, answerHead(w)
+	}
 	es := newEventSource(w, r, o)
 	if err := es.start(); err != nil {
 		return nil, err
 	}
 	return es, nil
+}
+
+// refuseEventSource answers that there is no stream.
+func refuseEventSource(w http.ResponseWriter, reason string, err error) error {
+	http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+	return answered(w, http.StatusInternalServerError, reason, err)
+}
+
+// answerHead answers a HEAD as a GET, but for the body: "the server MUST NOT send
+// content in the response" (RFC 9110, section 9.3.2). net/http drops what is written
+// all the same, over HTTP/1.1 without an error, and so a stream would never find
+// out that its client has gone.
+func answerHead(w http.ResponseWriter) error {
+	w.WriteHeader(http.StatusOK)
+	return answered(w, http.StatusOK, "a HEAD asks for the headers alone", nil)
+}
+
+func answered(w http.ResponseWriter, status int, reason string, err error) error {
+	text := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	return &EventSourceError{StatusCode: status, Status: text, Header: w.Header().Clone(), Reason: reason, Err: err}
 }
 
 // canFlush finds what http.ResponseController.Flush would use.
@@ -203,14 +257,14 @@ func checkStreamHeader(h http.Header) error {
 		switch http.CanonicalHeaderKey(name) {
 		case "Content-Type", "Cache-Control", "X-Accel-Buffering", "Connection", "Content-Length",
 			"Content-Encoding", "Transfer-Encoding", "Trailer", "Upgrade", "Keep-Alive", "Proxy-Connection":
-			return fmt.Errorf("websocket: EventSourceOptions.Header: %s is not the application's to set", name)
+			return fmt.Errorf("EventSourceOptions.Header: %s is not the application's to set", name)
 		}
 		if !isHeaderName(name) {
-			return fmt.Errorf("websocket: EventSourceOptions.Header: %q is not a header name", name)
+			return fmt.Errorf("EventSourceOptions.Header: %q is not a header name", name)
 		}
 		for _, value := range values {
 			if !isHeaderValue(value) {
-				return fmt.Errorf("websocket: EventSourceOptions.Header: %s: %q is not a header value", name, value)
+				return fmt.Errorf("EventSourceOptions.Header: %s: %q is not a header value", name, value)
 			}
 		}
 	}

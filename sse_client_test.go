@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/chanws/websocket/codec"
 )
 
 func data(s string) Event       { return Event{Type: "message", Data: s} }
@@ -39,6 +42,18 @@ func TestEventStreamRequest(t *testing.T) {
 			t.Errorf("the options were written to: %v", mine)
 		}
 	})
+}
+
+// net/http leaves a Host in the headers out.
+func TestEventStreamHost(t *testing.T) {
+	for _, name := range []string{"Host", "host"} {
+		open(t, EventSourceDialOptions{Header: http.Header{name: {"virtual.example:81"}}}, []answer{endless("")}, func(t *testing.T, es *EventStream, s *script) {
+			<-es.Opened()
+			if r := s.requests[0]; r.Host != "virtual.example:81" || r.URL.Host != "stream.example" || r.Header["Host"] != nil {
+				t.Errorf("asked %s for %q, with %v", r.URL, r.Host, r.Header)
+			}
+		})
+	}
 }
 
 func TestEventStreamOpens(t *testing.T) {
@@ -213,6 +228,102 @@ func TestEventStreamIDThatNoHeaderTakes(t *testing.T) {
 	}
 }
 
+// An id may be too long for what lies before the server, or for the server itself:
+// that is no reason to stay away for good.
+func TestEventStreamIDTooLongForTheServer(t *testing.T) {
+	answers := []answer{
+		stream("id: long\ndata: a\n\n"), refusedStatus(431, nil), stream("data: b\n\nid: short\ndata: c\n\n"), refusedStatus(431, nil),
+		refusedStatus(431, nil), // this time there was no id
+	}
+	open(t, EventSourceDialOptions{}, answers, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, dataID("a", "long"), dataID("b", "long"), dataID("c", "short"))
+		wantNoEvents(t, es)
+		var no *EventSourceError
+		if ev := wantClosed(t, es.Closed(), StatusAbnormalClosure, false); !errors.As(ev.Err, &no) || no.StatusCode != 431 {
+			t.Errorf("closed with %v", ev.Err)
+		}
+		var ids []string
+		for n := range answers {
+			ids = append(ids, s.header(n, "Last-Event-ID"))
+		}
+		if got := strings.Join(ids, ","); got != ",long,,short," {
+			t.Errorf("last ids sent: %s", got)
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A RoundTripper need not say what request it has answered.
+func TestEventStreamResponseWithoutRequest(t *testing.T) {
+	answer := roundTripper(stream("data: a\n\n"))
+	es := OpenEventSource("http://stream.example/path", &EventSourceDialOptions{Client: &http.Client{Transport: answer}})
+	defer es.Close()
+	wantEvents(t, es, data("a"))
+	if got := es.URL(); got != "http://stream.example/path" {
+		t.Errorf("URL %s", got)
+	}
+}
+
+// A body that heeds no context does not hold up the end of the stream, be it an event
+// stream or a refusal.
+func TestEventStreamBodyHeedsNoContext(t *testing.T) {
+	for _, status := range []int{200, 404} {
+		synctest.Test(t, func(t *testing.T) {
+			body, other := io.Pipe()
+			defer other.Close()
+			answer := roundTripper(func(*http.Request) (*http.Response, error) { return respond(status, streamType, body), nil })
+			es := OpenEventSource("http://stream.example/", &EventSourceDialOptions{Client: &http.Client{Transport: answer}})
+			synctest.Wait() // it reads
+			time.AfterFunc(time.Minute, func() { other.Close() })
+			start := time.Now()
+			if err := es.Close(); err != nil || time.Since(start) != 0 {
+				t.Errorf("status %d: Close: %v after %v", status, err, time.Since(start))
+			}
+		})
+	}
+}
+
+// A blankBody has blank lines without end, at once, until it is closed.
+type blankBody struct{ closed atomic.Bool }
+
+func (b *blankBody) Read(p []byte) (int, error) {
+	if b.closed.Load() {
+		return 0, net.ErrClosed
+	}
+	for i := range p {
+		p[i] = '\n'
+	}
+	return len(p), nil
+}
+
+func (b *blankBody) Close() error { b.closed.Store(true); return nil }
+
+// A body that always has more, such as a few bytes that a gzip reader makes much of,
+// does not keep the stream from seeing its end.
+func TestEventStreamCloseWhileBytesCome(t *testing.T) {
+	body := new(blankBody)
+	s := &script{answers: []answer{func(*http.Request) (*http.Response, error) { return respond(200, streamType, body), nil }}}
+	es, err := DialEventSource(t.Context(), "http://stream.example/", &EventSourceDialOptions{Client: &http.Client{Transport: s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- es.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("Close does not return")
+		body.Close()
+		<-closed
+	}
+}
+
 func TestEventStreamRetryAndBackoff(t *testing.T) {
 	repeat := func(n int, a answer) (all []answer) {
 		for range n {
@@ -247,6 +358,9 @@ func TestEventStreamRetryAndBackoff(t *testing.T) {
 			want: []time.Duration{0, 0, s / 10, s / 8, s / 8}},
 		"an event over the limit is a failure": {opts: EventSourceDialOptions{MaxEventSize: 10}, answers: repeat(3, stream("data: 1234567\n\n")),
 			want: []time.Duration{3 * s, 6 * s, 12 * s}},
+		"an event before it begins anew": {opts: EventSourceDialOptions{MaxEventSize: 10},
+			answers: append(repeat(2, stream("data: 1234567\n\n")), repeat(3, stream("data: 1\n\ndata: 1234567\n\n"))...),
+			want:    []time.Duration{3 * s, 6 * s, 3 * s, 3 * s, 3 * s}},
 		"Retry-After in seconds": {opts: EventSourceDialOptions{RetryStatus: []int{503}},
 			answers: []answer{refusedStatus(503, map[string]string{"Retry-After": "100"}), refusedStatus(503, nil), refusedStatus(503, map[string]string{"Retry-After": "1"})},
 			want:    []time.Duration{100 * s, 6 * s, 12 * s}},
@@ -359,6 +473,68 @@ func TestEventStreamRedirectToHTTP(t *testing.T) {
 	}
 }
 
+// What was meant for one server does not go on to another, be it on the same host,
+// and not when that leads back.
+func TestEventStreamRedirectCredentials(t *testing.T) {
+	tests := map[string]struct {
+		chain string // URLs from the first request on
+		keeps bool   // the last is asked with all there is
+	}{
+		"another path":       {"http://a.example/ http://A.example:80/x", true},
+		"from http to https": {"http://a.example/ https://a.example/x", true},
+		"https on a port":    {"http://a.example/ https://a.example:8443/x", false},
+		"from a port":        {"http://a.example:8080/ https://a.example/x", false},
+		"another port":       {"http://a.example/ http://a.example:8080/x", false},
+		"a subdomain":        {"http://a.example/ http://sub.a.example/x", false},
+		"another host":       {"http://a.example/ http://b.example/x", false},
+		"back again":         {"http://a.example/ http://a.example:8080/x http://a.example/y", false},
+		"on from there":      {"http://a.example/ http://b.example/x http://b.example/y", false},
+	}
+	for name, test := range tests {
+		var via []*http.Request
+		for _, u := range strings.Fields(test.chain) {
+			next := httptest.NewRequest("GET", u, nil)
+			next.Header = http.Header{"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "Referer": {"http://a.example/?token=secret"}, "X-Own": {"c"}}
+			if len(via) > 0 {
+				if err := checkRedirect(next, via); err != nil {
+					t.Fatal(name, err)
+				}
+			}
+			via = append(via, next)
+		}
+		h := via[len(via)-1].Header
+		for _, field := range []string{"Authorization", "Cookie", "Referer"} {
+			if (h.Get(field) != "") != test.keeps {
+				t.Errorf("%s: %s is %q", name, field, h.Get(field))
+			}
+		}
+		if h.Get("X-Own") != "c" {
+			t.Errorf("%s: %v", name, h)
+		}
+	}
+}
+
+// net/http asks before it sends, with all that it will send.
+func TestEventStreamRedirectToAnotherPort(t *testing.T) {
+	got := make(chan http.Header, 1)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got <- r.Header
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer other.Close()
+	first := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
+	defer first.Close()
+	es := OpenEventSource(first.URL+"/?token=secret", &EventSourceDialOptions{
+		Header: http.Header{"authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-Own": {"c"}}, LastEventID: "1"})
+	defer es.Close()
+	h := <-got
+	for name, want := range map[string]string{"Authorization": "", "Cookie": "", "Referer": "", "X-Own": "c", "Last-Event-ID": "1"} {
+		if h.Get(name) != want {
+			t.Errorf("%s was %q, want %q", name, h.Get(name), want)
+		}
+	}
+}
+
 // A 101 that nobody asked for, and then silence, holds up neither the stream nor
 // Close.
 func TestEventStreamSwitchingProtocols(t *testing.T) {
@@ -422,6 +598,19 @@ func TestEventStreamMaxEventSize(t *testing.T) {
 			t.Errorf("reported %v", err)
 		}
 		wantEvents(t, es, dataID("after", "1"))
+	})
+}
+
+// An id that came in a block of its own counts, whatever comes behind it.
+func TestEventStreamIDBeforeEventOverTheLimit(t *testing.T) {
+	first := "id: 1\ndata: a\n\nid: 2\n\nid: 3\ndata: " + strings.Repeat("x", 200) + "\n\n"
+	open(t, EventSourceDialOptions{MaxEventSize: 100}, []answer{stream(first), endless("data: b\n\n")}, func(t *testing.T, es *EventStream, s *script) {
+		wantEvents(t, es, dataID("a", "1"))
+		wantError(t, es, ErrMessageTooBig)
+		wantEvents(t, es, dataID("b", "2"))
+		if got := s.header(1, "Last-Event-ID"); got != "2" {
+			t.Errorf("sent %q, want 2", got)
+		}
 	})
 }
 
@@ -516,8 +705,15 @@ func TestEventStreamNeverRight(t *testing.T) {
 		"Client.Timeout":    {ok, &EventSourceDialOptions{Client: &http.Client{Timeout: 1}}, "Timeout"},
 		"header name":       {ok, &EventSourceDialOptions{Header: http.Header{"a b": {"c"}}}, "Header"},
 		"header value":      {ok, &EventSourceDialOptions{Header: http.Header{"a": {"b\nc"}}}, "Header"},
+		"header length":     {ok, &EventSourceDialOptions{Header: http.Header{"content-length": {"1"}}}, "content-length"},
+		"header encoding":   {ok, &EventSourceDialOptions{Header: http.Header{"Transfer-Encoding": {"chunked"}}}, "Transfer-Encoding"},
+		"header trailer":    {ok, &EventSourceDialOptions{Header: http.Header{"Trailer": {"X"}}}, "Trailer"},
+		"two hosts":         {ok, &EventSourceDialOptions{Header: http.Header{"Host": {"a", "b"}}}, "Host"},
+		"empty host":        {ok, &EventSourceDialOptions{Header: http.Header{"Host": {""}}}, "Host"},
+		"host with a path":  {ok, &EventSourceDialOptions{Header: http.Header{"host": {"a/b"}}}, "host"},
 		"retry 200":         {ok, &EventSourceDialOptions{RetryStatus: []int{503, 200}}, "RetryStatus"},
 		"last id":           {ok, &EventSourceDialOptions{LastEventID: "a\nb"}, "LastEventID"},
+		"long last id":      {ok, &EventSourceDialOptions{LastEventID: strings.Repeat("i", codec.MaxEventIDSize+1)}, "LastEventID"},
 	}
 	for name, test := range tests {
 		es := OpenEventSource(test.url, test.opts)
@@ -638,6 +834,39 @@ func TestEventStreamOwnConnections(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The stream's own client dials as http.DefaultTransport does, be it the old way.
+func TestEventStreamDefaultTransportDial(t *testing.T) {
+	handler := EventSourceHandler(func(es *EventSource) { <-es.Closed() }, nil)
+	plain, secure := httptest.NewServer(handler), httptest.NewTLSServer(handler)
+	defer plain.Close()
+	defer secure.Close()
+	var dialed atomic.Int64
+	own := http.DefaultTransport
+	defer func() { http.DefaultTransport = own }()
+	http.DefaultTransport = &http.Transport{
+		//lint:ignore SA1019 that is the test
+		Dial: func(network, addr string) (net.Conn, error) {
+			dialed.Add(1)
+			return net.Dial(network, addr)
+		},
+		//lint:ignore SA1019 that is the test
+		DialTLS: func(network, addr string) (net.Conn, error) {
+			dialed.Add(100)
+			return tls.Dial(network, addr, secure.Client().Transport.(*http.Transport).TLSClientConfig)
+		},
+	}
+	for _, url := range []string{plain.URL, secure.URL} {
+		es, err := DialEventSource(t.Context(), url, nil)
+		if err != nil {
+			t.Fatal(url, err)
+		}
+		es.Close()
+	}
+	if n := dialed.Load(); n != 101 {
+		t.Errorf("dialed %d times in the clear, %d times over TLS", n%100, n/100)
 	}
 }
 

@@ -13,6 +13,13 @@ type eventBlock struct {
 	bytes []byte // used instead of event if not nil
 }
 
+func (b eventBlock) size() int {
+	if b.bytes != nil {
+		return len(b.bytes)
+	}
+	return codec.EventSize(b.event)
+}
+
 func (b eventBlock) appendTo(dst []byte) ([]byte, error) {
 	if b.bytes != nil {
 		return append(dst, b.bytes...), nil
@@ -66,46 +73,36 @@ func newEventQueue(maxEvents, maxBytes int) eventQueue {
 }
 
 // put queues b, or returns ErrQueueFull, an *EventFieldError or an
-// *EventSizeError and leaves the queue as it was.
+// *EventSizeError and leaves the queue as it was. What has no room is not encoded:
+// to refuse an event must not cost as much as to send it.
 func (q *eventQueue) put(b eventBlock) error {
-	if len(b.event.Data) > q.maxBytes {
-		return &EventSizeError{Size: len(b.event.Data), Limit: q.maxBytes}
+	size := b.size()
+	if size > q.maxBytes {
+		return &EventSizeError{Size: size, Limit: q.maxBytes}
 	}
-	if q.senders.Len() > 0 || q.events+q.waiting >= q.maxEvents {
+	if q.senders.Len() > 0 || !q.fits(size) {
 		return ErrQueueFull
 	}
 	buf := q.buf
 	if buf == nil {
 		buf = eventBuffers.Get().(*eventBuffer)
 	}
-	old := len(buf.b)
 	all, err := b.appendTo(buf.b)
-	switch size := len(all) - old; {
-	case err != nil:
-	case size > q.maxBytes:
-		err = &EventSizeError{Size: size, Limit: q.maxBytes}
-	case len(all)+q.busyBytes() > q.maxBytes:
-		err = ErrQueueFull
-	default:
+	if err == nil {
 		buf.b, q.buf = all, buf
 		q.events++
 		q.queued++
-		return nil
-	}
-	if q.buf == nil {
+	} else if q.buf == nil {
 		eventBuffers.Put(buf)
 	}
 	return err
 }
 
-// wait makes b the last of those that wait for room.
+// wait makes b, for which put had no room, the last of those that wait for some.
 func (q *eventQueue) wait(b eventBlock) (*queueWaiter, error) {
-	block, err := b.appendTo(nil)
+	block, err := b.appendTo(make([]byte, 0, b.size()))
 	if err != nil {
 		return nil, err
-	}
-	if len(block) > q.maxBytes {
-		return nil, &EventSizeError{Size: len(block), Limit: q.maxBytes}
 	}
 	w := &queueWaiter{block: block, done: make(chan struct{}), in: q.senders}
 	w.elem = q.senders.PushBack(w)

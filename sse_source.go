@@ -2,8 +2,6 @@ package websocket
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -33,6 +31,7 @@ type EventSource struct {
 	end     CloseEvent // set with StateClosed
 	queue   eventQueue
 	writing bool        // the write loop is in w
+	expired bool        // the write deadline of w is over
 	since   time.Time   // when it began to write last; the write loop's to set
 	dog     *time.Timer // looks after a write that takes long; nil before the first
 	dogRuns bool
@@ -55,11 +54,9 @@ func newEventSource(w http.ResponseWriter, r *http.Request, opts EventSourceOpti
 	}
 }
 
-// start writes the head of the response and hands w to the write loop.
+// start writes the head of the response, for which there is a deadline, and hands w
+// to the write loop.
 func (es *EventSource) start() error {
-	if err := es.rc.SetWriteDeadline(time.Now().Add(es.opts.WriteTimeout)); errors.Is(err, http.ErrNotSupported) {
-		es.report(fmt.Errorf("websocket: WriteTimeout has no effect: %w", err))
-	}
 	es.w.WriteHeader(http.StatusOK)
 	if err := es.write(es.first); err != nil {
 		return err
@@ -151,8 +148,11 @@ func (es *EventSource) Flush(ctx context.Context) error {
 
 // Close refuses further events, sends those that are queued, and returns when
 // nothing uses the ResponseWriter any more; a client that does not read holds it
-// for twice the WriteTimeout at most. The error is that of writing, or ErrClosed
+// for twice the WriteTimeout at most, if there is one. The error is that of writing, or ErrClosed
 // if the stream was closed already or the client went away.
+//
+// The end of the response is sent by net/http, when the handler returns: it too has
+// the WriteTimeout, which begins with the end of the stream.
 //
 // A browser connects again after the end of a stream, unless told not to: by an
 // event upon which the page calls close, or by status 204 to its next request.
@@ -212,7 +212,9 @@ func (es *EventSource) LastEventID() string {
 	return strings.ToValidUTF8(es.req.Header.Get("Last-Event-ID"), "\uFFFD")
 }
 
-// Request is the request that was accepted. Its context ends with the stream.
+// Request is the request that was accepted. The stream ends when its context does:
+// when the client goes away or the handler returns. It is not so the other way: what
+// has to end with the stream waits for Closed.
 func (es *EventSource) Request() *http.Request { return es.req }
 
 func (es *EventSource) send(ctx context.Context, b eventBlock) error {

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -120,9 +122,160 @@ func (w unwrapWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func TestEventSourceCanNotFlush(t *testing.T) {
 	w := newRecorder()
 	_, err := AcceptEventSource(plainWriter{w}, httptest.NewRequest("GET", "/", nil), nil)
-	if !errors.Is(err, http.ErrNotSupported) || w.status != 500 || strings.Contains(w.text(), "retry") {
+	var no *EventSourceError
+	if !errors.Is(err, http.ErrNotSupported) || !errors.As(err, &no) || no.StatusCode != 500 || w.status != 500 || strings.Contains(w.text(), "retry") {
 		t.Errorf("%v, status %d, wrote %q", err, w.status, w.text())
 	}
+}
+
+// A body that was announced, and does not come, does not hold the stream up.
+func TestEventSourceBodyNotSent(t *testing.T) {
+	for name, head := range map[string]string{
+		"length": "POST / HTTP/1.1\r\nContent-Length: 10\r\n", "chunks": "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n",
+		"expect": "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 10\r\n", "HTTP/1.0": "POST / HTTP/1.0\r\nContent-Length: 10\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				streams := make(chan *EventSource, 1)
+				handler := EventSourceHandler(func(es *EventSource) { streams <- es; <-es.done }, nil)
+				_, l := servePipe(t, &http.Server{Handler: handler})
+				c, err := l.dial(t.Context(), "", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				time.AfterFunc(time.Hour, func() { c.Close() })
+				io.WriteString(c, head+"Host: pipe\r\n\r\n")
+				resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !resp.Close {
+					t.Error("the connection is to be used again")
+				}
+				r := &lineReader{t: t, resp: resp, buf: bufio.NewReader(resp.Body)}
+				r.want("retry: 5000\n\n: \n\n") // and a ping
+				c.Close()
+				wantClosed(t, (<-streams).Closed(), StatusAbnormalClosure, false)
+			})
+		})
+	}
+}
+
+// What the application reads of a body while it streams still comes.
+func TestEventSourceReadsBody(t *testing.T) {
+	serveBoth(t, func(t *testing.T, start func(http.Handler) *httptest.Server) {
+		s := start(EventSourceHandler(func(es *EventSource) {
+			text, err := io.ReadAll(es.Request().Body)
+			if err != nil {
+				t.Error(err)
+			}
+			es.Send(context.Background(), Event{Data: string(text)})
+		}, nil))
+		resp, err := s.Client().Post(s.URL, "text/plain", strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		r := &lineReader{t: t, resp: resp, buf: bufio.NewReader(resp.Body)}
+		r.want("retry: 5000\n\ndata: hello\n\n")
+		r.wantEnd()
+	})
+}
+
+// flushWriter is what much middleware looks like: Flush, and no Unwrap.
+type flushWriter struct{ http.ResponseWriter }
+
+func (w flushWriter) Flush() { http.NewResponseController(w.ResponseWriter).Flush() }
+
+// Where no write deadline can be set nothing bounds what a client that does not read
+// can hold: that has to be asked for.
+func TestEventSourceNoWriteDeadline(t *testing.T) {
+	for name, wrap := range map[string]func(*httptest.ResponseRecorder) http.ResponseWriter{
+		"middleware": func(w *httptest.ResponseRecorder) http.ResponseWriter { return flushWriter{w} },
+		"recorder":   func(w *httptest.ResponseRecorder) http.ResponseWriter { return w },
+	} {
+		refused := httptest.NewRecorder()
+		_, err := AcceptEventSource(wrap(refused), httptest.NewRequest("GET", "/", nil), nil)
+		var no *EventSourceError
+		if !errors.Is(err, http.ErrNotSupported) || !errors.As(err, &no) || !strings.Contains(no.Reason, "SetWriteDeadline") || refused.Code != 500 {
+			t.Errorf("%s: %v, status %d", name, err, refused.Code)
+		}
+		taken := httptest.NewRecorder()
+		es, _ := accept(t, wrap(taken), &EventSourceOptions{WriteTimeout: -1})
+		es.Send(t.Context(), Event{Data: "x"})
+		if err := es.Close(); err != nil || taken.Body.String() != "retry: 5000\n\ndata: x\n\n" {
+			t.Errorf("%s, without WriteTimeout: %v, wrote %q", name, err, taken.Body)
+		}
+	}
+}
+
+// Without WriteTimeout a client may take its time, also under a server that has one.
+func TestEventSourceWithoutWriteTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		streams := make(chan *EventSource, 1)
+		handler := EventSourceHandler(func(es *EventSource) {
+			streams <- es
+			<-es.Closed()
+		}, &EventSourceOptions{WriteTimeout: -1, PingInterval: -1})
+		_, l := servePipe(t, &http.Server{Handler: handler, WriteTimeout: time.Second})
+		c := stall(t, l)
+		es := <-streams
+		es.Send(t.Context(), Event{Data: "x"})
+		time.Sleep(24 * time.Hour)
+		io.ReadFull(c, make([]byte, len("9\r\ndata: x\n\n\r\n")))
+		synctest.Wait()
+		if es.State() != StateOpen {
+			t.Fatalf("%v: %v", es.State(), <-es.Errors())
+		}
+		es.Send(t.Context(), Event{Data: "y"})
+		time.Sleep(24 * time.Hour)
+		es.Abort() // interrupts the write all the same
+		synctest.Wait()
+		if es.State() != StateClosed {
+			t.Error(es.State())
+		}
+	})
+}
+
+// A HEAD is answered as a GET but for the body, and the connection goes on: a
+// stream would be written to nobody, and never end.
+func TestEventSourceHEAD(t *testing.T) {
+	serveBoth(t, func(t *testing.T, start func(http.Handler) *httptest.Server) {
+		refused := make(chan error, 1)
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+			es, err := AcceptEventSource(w, r, &EventSourceOptions{Header: http.Header{"X-Own": {"a"}}})
+			if err == nil {
+				t.Error("streams to a HEAD request")
+				es.Abort()
+			}
+			refused <- err
+		})
+		mux.Handle("GET /handler", EventSourceHandler(func(es *EventSource) { t.Error("serve was called") }, nil))
+		mux.HandleFunc("GET /other", func(http.ResponseWriter, *http.Request) {})
+		s := start(mux)
+		head := func(path string) *http.Response {
+			resp, err := s.Client().Head(s.URL + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			return resp
+		}
+		resp := head("/events")
+		if h := resp.Header; resp.StatusCode != 200 || h.Get("Content-Type") != "text/event-stream" || h.Get("X-Own") != "a" || resp.Close {
+			t.Errorf("answered with %s %v", resp.Status, h)
+		}
+		var no *EventSourceError
+		if err := <-refused; !errors.As(err, &no) || no.StatusCode != 200 || no.Header.Get("X-Own") != "a" || !strings.Contains(err.Error(), "HEAD") {
+			t.Errorf("AcceptEventSource: %v", err)
+		}
+		if resp := head("/handler"); resp.Header.Get("Content-Type") != "text/event-stream" {
+			t.Errorf("EventSourceHandler answered with %s %v", resp.Status, resp.Header)
+		}
+		head("/other")
+	})
 }
 
 func TestEventSourceWrappedWriter(t *testing.T) {
@@ -323,6 +476,40 @@ func TestEventSourceQueueBounds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is refused is not encoded first: a stalled client must not cost more than one
+// that reads, nor may an event of line ends, which are sevenfold on the wire.
+func TestEventSourceRefusalAllocs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRecorder()
+		es, _ := accept(t, w, &EventSourceOptions{PingInterval: -1})
+		w.gate = make(chan struct{})
+		full := Event{Data: strings.Repeat("x", 400<<10)}
+		for es.TrySend(full) == nil {
+			synctest.Wait()
+		}
+		lines, long := Event{Data: strings.Repeat("\n", 400<<10)}, Event{Type: strings.Repeat("t", 1<<20)}
+		var size *EventSizeError
+		for name, refuse := range map[string]func() bool{
+			"no room":  func() bool { return es.TrySend(full) == ErrQueueFull },
+			"too big":  func() bool { return errors.As(es.TrySend(lines), &size) },
+			"too long": func() bool { return errors.As(es.Send(t.Context(), long), &size) },
+		} {
+			const times = 20
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range times {
+				if !refuse() {
+					t.Fatal(name, "was taken")
+				}
+			}
+			runtime.ReadMemStats(&after)
+			if per := (after.TotalAlloc - before.TotalAlloc) / times; per > 16<<10 {
+				t.Errorf("%s: %d bytes allocated for each event", name, per)
+			}
+		}
+	})
 }
 
 // Those who wait are served in order, also where a later one would fit sooner.
@@ -566,6 +753,59 @@ func TestEventSourceStalledClient(t *testing.T) {
 	}
 }
 
+// What net/http writes when the handler has returned, the end of the response, has
+// a deadline too.
+func TestEventSourceStalledAtTheEnd(t *testing.T) {
+	for name, end := range map[string]func(*EventSource){"Close": func(*EventSource) {}, "Abort": (*EventSource).Abort} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun, over := make(chan time.Time, 1), make(chan time.Time, 1)
+				server := &http.Server{ConnState: func(_ net.Conn, state http.ConnState) {
+					if state == http.StateIdle || state == http.StateClosed {
+						over <- time.Now()
+					}
+				}}
+				handler := EventSourceHandler(end, &EventSourceOptions{WriteTimeout: 7 * time.Second})
+				server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					handler.ServeHTTP(w, r)
+					begun <- time.Now()
+				})
+				_, l := servePipe(t, server)
+				c := stall(t, l)
+				time.AfterFunc(time.Hour, func() { c.Close() })
+				start := <-begun
+				if took := (<-over).Sub(start); took != 7*time.Second {
+					t.Errorf("the connection was given up after %v, want 7 s", took)
+				}
+			})
+		})
+	}
+}
+
+// A panic of serve is not held up by a client that does not read.
+func TestEventSourceServePanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stalled, took := make(chan struct{}), make(chan time.Duration, 1)
+		handler := EventSourceHandler(func(es *EventSource) {
+			<-stalled
+			es.Send(t.Context(), Event{Data: "x"})
+			synctest.Wait() // it is being written
+			es.Send(t.Context(), Event{Data: "y"})
+			panic(http.ErrAbortHandler)
+		}, nil)
+		_, l := servePipe(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			defer func() { took <- time.Since(start) }()
+			handler.ServeHTTP(w, r)
+		})})
+		stall(t, l)
+		close(stalled)
+		if d := <-took; d != 0 {
+			t.Errorf("the panic came out after %v", d)
+		}
+	})
+}
+
 // A client that stops reading is given up on real connections too.
 func TestEventSourceStalledClientLoopback(t *testing.T) {
 	serveBoth(t, func(t *testing.T, start func(http.Handler) *httptest.Server) {
@@ -760,6 +1000,21 @@ func TestEventSourceRequest(t *testing.T) {
 	}
 }
 
+// The end of a stream is not that of its request, whose handler may go on.
+func TestEventSourceEndLeavesRequestContext(t *testing.T) {
+	looked := make(chan struct{})
+	s := startServer(t, "HTTP/1.1", EventSourceHandler(func(es *EventSource) {
+		defer close(looked)
+		es.Abort()
+		wantClosed(t, es.Closed(), StatusAbnormalClosure, false)
+		if err := es.Request().Context().Err(); err != nil {
+			t.Errorf("the request's context: %v", err)
+		}
+	}, nil), nil)
+	get(t, s.Client(), s.URL)
+	<-looked
+}
+
 func TestEventSourceMisuse(t *testing.T) {
 	w := newRecorder()
 	es, end := accept(t, w, &EventSourceOptions{QueueMessages: 3})
@@ -813,3 +1068,5 @@ func (w discardWriter) Header() http.Header         { return w.header }
 func (w discardWriter) WriteHeader(int)             {}
 func (w discardWriter) Write(b []byte) (int, error) { return len(b), nil }
 func (w discardWriter) Flush()                      {}
+
+func (w discardWriter) SetWriteDeadline(time.Time) error { return nil }

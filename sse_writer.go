@@ -46,7 +46,9 @@ func (es *EventSource) next() []byte {
 		return nil
 	case es.queue.buf != nil:
 		es.writing, es.since = true, time.Now()
-		es.runDog(es.opts.WriteTimeout)
+		if es.opts.WriteTimeout > 0 {
+			es.runDog(es.opts.WriteTimeout)
+		}
 		return es.queue.take()
 	case es.state == StateClosing:
 		es.endLocked(CloseEvent{Code: StatusNormalClosure, Clean: true})
@@ -118,16 +120,30 @@ func (es *EventSource) write(b []byte) (err error) {
 	return err
 }
 
-// interrupt makes the write that is going on fail. It is called by timers and by
-// whoever ends the stream, when the handler may have returned: the ResponseWriter
-// of HTTP/2 then has no stream any more, and panics.
+// interrupt makes the write that is going on fail.
 func (es *EventSource) interrupt() {
+	es.expired = true
+	es.setWriteDeadline(time.Unix(1, 0)) // without effect only where there is no WriteTimeout
+}
+
+// setWriteDeadline is called by timers and by whoever ends the stream, when the
+// handler may have returned: the ResponseWriter of HTTP/2 then has no stream any
+// more, and panics.
+func (es *EventSource) setWriteDeadline(t time.Time) {
 	defer func() {
 		if v := recover(); v != nil {
 			es.report(fmt.Errorf("websocket: interrupting the event stream: panic: %v", v))
 		}
 	}()
-	es.rc.SetWriteDeadline(time.Unix(1, 0)) // start has told if that has no effect
+	es.rc.SetWriteDeadline(t)
+}
+
+// limitEnd gives net/http a deadline for the end of the response, which it writes
+// when the handler has returned, unless it has one that is over, or has returned.
+func (es *EventSource) limitEnd() {
+	if !es.expired && es.req.Context().Err() == nil {
+		es.setWriteDeadline(es.opts.writeDeadline())
+	}
 }
 
 func (es *EventSource) finish() {
@@ -139,6 +155,7 @@ func (es *EventSource) finish() {
 	for _, stop := range es.stops {
 		stop()
 	}
+	es.limitEnd()
 	close(es.errs)
 	es.mu.Unlock()
 	es.closed <- ev

@@ -12,18 +12,26 @@ import (
 // bytes.
 const DefaultMaxEventSize = 1 << 20
 
+// MaxEventIDSize is the most bytes an event's id may have. A longer one can not be
+// sent, and is ignored when received, as one with NUL is: it would have to come
+// back as Last-Event-ID in the head of a request, of which common servers and
+// proxies take a line of 8 KiB, its name included, and refuse a longer one.
+const MaxEventIDSize = 8000
+
 // An Event is one event of an event stream (WHATWG HTML, section 9.2).
 //
 // Its fields are strings, as they are in the browser: an event can be compared,
 // kept and passed on to many receivers without a thought about who owns the
-// bytes, and all three of a received event share one allocation.
+// bytes. A received event takes one allocation, or two if it brings an id and much
+// data; an id or a type that is that of the event before takes none.
 type Event struct {
 	// Type is the name listeners wait for. A received event always has one; when
 	// sent, the empty string stands for "message".
 	Type string
 	// ID is, on a received event, the last event ID of the stream as of this
 	// event: it stays until the server sends another. When sent, the empty string
-	// sends no id, which leaves the client's as it is.
+	// sends no id, which leaves the client's as it is; another must be fit for a
+	// header, in which it comes back (see AppendEvent).
 	ID string
 	// Data is the payload. Line ends in it travel as LF, whatever they were.
 	Data string
@@ -81,10 +89,13 @@ type EventParser struct {
 	data    []byte // the data once it had to be copied
 	copied  bool   // data, not view, is the data
 	typ     []byte // event type buffer
-	id      []byte // last event ID buffer
+	id      []byte // last event ID buffer, where newID is set
+	newID   bool   // there was an id field since the last blank line
 	last    []byte // last event ID string: the buffer as of the last blank line
-	repair  []byte // data with U+FFFD in it
+	repair  []byte // data, or an id, with U+FFFD in it
 	typeStr string // the last Type given out, to give out again
+	lastStr string // last as it was given out, to give out again
+	newLast bool   // last is not lastStr
 
 	retry    time.Duration
 	hasRetry bool
@@ -97,19 +108,27 @@ const (
 
 	// keepBuffer is how large a buffer may stay once small events are all there is.
 	keepBuffer = 64 << 10
+
+	// sharedData is how much data an id may keep in memory: ids are kept for long.
+	sharedData = 1 << 10
 )
 
 // SetLastEventID gives the parser the last event ID that an earlier connection
 // of the same stream ended with. Call it before the first Feed.
 func (p *EventParser) SetLastEventID(id string) {
-	p.id = append(p.id[:0], id...)
 	p.last = append(p.last[:0], id...)
+	p.lastStr, p.newLast = id, false
 }
 
 // LastEventID gives the last event ID string, to be sent with the next request:
 // that of the last block that was ended by a blank line, which need not have
 // been an event.
-func (p *EventParser) LastEventID() string { return string(p.last) }
+func (p *EventParser) LastEventID() string {
+	if p.newLast {
+		p.lastStr, p.newLast = string(p.last), false
+	}
+	return p.lastStr
+}
 
 // Retry gives the reconnection time of the last valid retry field, and whether
 // there was one. It is in effect from the end of its line on.
@@ -124,7 +143,7 @@ func (p *EventParser) Feed(b []byte) {
 	p.in, p.off, p.lf, p.cr = b, 0, -1, -1
 }
 
-// Next gives the next event, in one allocation. It returns [ErrNeedMore] when
+// Next gives the next event. It returns [ErrNeedMore] when
 // all that was fed is used up, and an [*EventSizeError], for good, when the
 // event is over the limit.
 func (p *EventParser) Next() (Event, error) {
@@ -135,12 +154,21 @@ func (p *EventParser) Next() (Event, error) {
 	if string(raw.Type) != p.typeStr {
 		p.typeStr = string(raw.Type)
 	}
+	if p.newLast && len(raw.Data) <= sharedData {
+		return p.shareData(raw), nil
+	}
+	return Event{Type: p.typeStr, ID: p.LastEventID(), Data: string(raw.Data)}, nil
+}
+
+// shareData gives the event whose id is a new one, in one allocation for both.
+func (p *EventParser) shareData(raw RawEvent) Event {
 	var b strings.Builder
 	b.Grow(len(raw.Data) + len(raw.ID))
 	b.Write(raw.Data)
 	b.Write(raw.ID)
 	s, n := b.String(), len(raw.Data)
-	return Event{Type: p.typeStr, ID: s[n:], Data: s[:n]}, nil
+	p.lastStr, p.newLast = s[n:], false
+	return Event{Type: p.typeStr, ID: p.lastStr, Data: s[:n]}
 }
 
 // NextRaw is Next without the allocation: the bytes of the event are the
@@ -280,15 +308,35 @@ func (p *EventParser) field(line []byte) {
 	case "event":
 		p.typ = appendUTF8(p.typ[:0], value)
 	case "id":
-		// "If the field value does not contain U+0000 NULL, then set the last event
-		// ID buffer to the field value. Otherwise, ignore the field."
-		if bytes.IndexByte(value, 0) < 0 {
-			p.id = appendUTF8(p.id[:0], value)
-		}
+		p.setID(value)
 	case "retry":
 		if d, ok := parseRetry(value); ok {
 			p.retry, p.hasRetry = d, true
 		}
+	}
+}
+
+// setID sets the last event ID buffer: "If the field value does not contain U+0000
+// NULL, then set the last event ID buffer to the field value. Otherwise, ignore the
+// field."
+func (p *EventParser) setID(value []byte) {
+	if !utf8.Valid(value) {
+		p.repair = appendUTF8(p.repair[:0], value)
+		value = p.repair
+	}
+	if len(value) <= MaxEventIDSize && bytes.IndexByte(value, 0) < 0 {
+		p.id, p.newID = append(p.id[:0], value...), true
+	}
+}
+
+// commitID is what a blank line does to the id: "Set the last event ID string of
+// the event source to the value of the last event ID buffer." Where no field has
+// set that since the last time, both are the same, and nothing is looked at: a
+// server may send millions of blank lines after one id.
+func (p *EventParser) commitID() {
+	if p.newID {
+		p.id, p.last, p.newID = p.last, p.id, false
+		p.newLast = string(p.last) != p.lastStr
 	}
 }
 
@@ -328,9 +376,7 @@ func (p *EventParser) copyData() {
 
 // dispatch is what a blank line asks for.
 func (p *EventParser) dispatch() (ev RawEvent, ok bool) {
-	// "Set the last event ID string of the event source to the value of the last
-	// event ID buffer." That comes before the look at the data.
-	p.last = append(p.last[:0], p.id...)
+	p.commitID() // that comes before the look at the data
 	ok = p.lines > 0
 	if ok {
 		ev = RawEvent{Type: p.typ, ID: p.last, Data: p.view}
@@ -356,7 +402,7 @@ func (p *EventParser) dispatch() (ev RawEvent, ok bool) {
 // shrink lets go of buffers that only an earlier, large event needed. Those of
 // the event at hand, which is small, may be among them: it keeps them alive.
 func (p *EventParser) shrink() {
-	for _, b := range []*[]byte{&p.line, &p.data, &p.repair} {
+	for _, b := range []*[]byte{&p.line, &p.data, &p.typ, &p.repair} {
 		if cap(*b) > keepBuffer {
 			*b = nil
 		}

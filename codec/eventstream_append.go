@@ -1,7 +1,9 @@
 package codec
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +24,10 @@ func (e *EventFieldError) Error() string {
 // AppendEvent appends the event as one block of an event stream. Exactly one
 // event comes out at the other end: one without Data is an event with empty
 // data. On error dst is returned as it was, with an [*EventFieldError]: CR, LF,
-// NUL and invalid UTF-8 have no place in a Type or ID.
+// NUL and invalid UTF-8 have no place in a Type or ID. The format takes more as an
+// ID than what can come back as the Last-Event-ID of a request, which is what it is
+// for; so refused are also other control characters but tab, a space or tab at
+// either end, and more than MaxEventIDSize bytes.
 //
 // Data may be any text. CRLF, CR and LF all arrive as LF, and what is not UTF-8
 // arrives as U+FFFD.
@@ -45,6 +50,27 @@ func AppendEvent(dst []byte, e Event) ([]byte, error) {
 	}
 	dst = appendLines(dst, "data: ", e.Data)
 	return append(dst, '\n'), nil
+}
+
+// EventSize is how many bytes AppendEvent appends for an event that it does not
+// refuse, found without making them. What is beyond an int is the largest int.
+func EventSize(e Event) int {
+	lf, cr, crlf := int64(strings.Count(e.Data, "\n")), int64(strings.Count(e.Data, "\r")), int64(0)
+	if cr > 0 {
+		crlf = int64(strings.Count(e.Data, "\r\n"))
+	}
+	const lineEnd = int64(len("\ndata: ")) // of which lf and cr count a byte
+	size := int64(len("data: \n\n")) + int64(len(e.Data)) + (lf+cr)*(lineEnd-1) - crlf*lineEnd
+	if e.Type != "" && e.Type != "message" {
+		size += int64(len("event: \n")) + int64(len(e.Type))
+	}
+	switch {
+	case e.ClearID:
+		size += int64(len("id:\n"))
+	case e.ID != "":
+		size += int64(len("id: \n")) + int64(len(e.ID))
+	}
+	return int(min(size, math.MaxInt))
 }
 
 // AppendComment appends text as a comment, one line of it each, which a receiver
@@ -75,7 +101,7 @@ func checkEvent(e Event) error {
 	if reason := checkValue(e.Type); reason != "" {
 		return &EventFieldError{Field: "Type", Reason: reason}
 	}
-	if reason := checkValue(e.ID); reason != "" {
+	if reason := cmp.Or(checkValue(e.ID), checkHeaderValue(e.ID)); reason != "" {
 		return &EventFieldError{Field: "ID", Reason: reason}
 	}
 	if e.ClearID && e.ID != "" {
@@ -96,6 +122,23 @@ func checkValue(s string) string {
 	}
 	if !utf8.ValidString(s) {
 		return "is not UTF-8"
+	}
+	return ""
+}
+
+// checkHeaderValue says what keeps s from being the value of a header field, as it is
+// (RFC 9110, section 5.5), for those who get it to send it back.
+func checkHeaderValue(s string) string {
+	if len(s) > MaxEventIDSize {
+		return fmt.Sprintf("has more than %d bytes", MaxEventIDSize)
+	}
+	if strings.Trim(s, " \t") != s {
+		return "starts or ends with a space or tab"
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return "contains a control character"
+		}
 	}
 	return ""
 }

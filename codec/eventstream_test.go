@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +150,75 @@ func TestEventSizeLimit(t *testing.T) {
 	}
 }
 
+// What is longer could not come back in the head of a request.
+func TestEventIDSizeLimit(t *testing.T) {
+	longest := strings.Repeat("i", MaxEventIDSize)
+	wide := strings.Repeat(rep, MaxEventIDSize/len(rep))
+	tests := map[string]struct{ id, want string }{
+		"at the limit":                        {longest, longest},
+		"one byte over":                       {longest + "i", "1"},
+		"at the limit with U+FFFD in it":      {strings.Repeat("\xFF", MaxEventIDSize/len(rep)), wide},
+		"over it with U+FFFD in it":           {strings.Repeat("\xFF", MaxEventIDSize/len(rep)+1), "1"},
+		"over it after one in the same block": {"2\nid: " + longest + "i", "2"},
+	}
+	for name, test := range tests {
+		in := []byte("id: 1\n\nid: " + test.id + "\ndata: a\n\ndata: b\n\n")
+		want := parsed{events: []Event{idMsg("a", test.want), idMsg("b", test.want)}, last: test.want}
+		for _, size := range []int{7, len(in)} {
+			if got := parse(0, split(in, size)...); !got.equal(want) {
+				t.Errorf("%s, by %d: the id is %.20q of %d bytes", name, size, got.last, len(got.last))
+			}
+		}
+	}
+	var field *EventFieldError
+	if _, err := AppendEvent(nil, Event{ID: longest + "i"}); !errors.As(err, &field) || field.Field != "ID" {
+		t.Errorf("AppendEvent: %v", err)
+	}
+}
+
+// An id is looked at when it comes, and not for each of the lines and events after
+// it: there may be millions, of a byte or six each.
+func TestEventParserIDCostsOnce(t *testing.T) {
+	largest := strings.Repeat("i", MaxEventIDSize)
+	work := func(id string, tail []byte) (took time.Duration, allocated uint64) {
+		var p EventParser
+		p.Feed([]byte("id: " + id + "\n\n"))
+		p.Next()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		p.Feed(tail)
+		for {
+			if _, err := p.Next(); err != nil {
+				break
+			}
+		}
+		took = time.Since(start)
+		runtime.ReadMemStats(&after)
+		if got := p.LastEventID(); got != id {
+			t.Fatalf("the id is %.20q", got)
+		}
+		return took, after.TotalAlloc - before.TotalAlloc
+	}
+	for name, tail := range map[string]string{"blank lines": strings.Repeat("\n", 1<<18), "events": strings.Repeat("data\n\n", 1<<15)} {
+		var ratio float64
+		for range 5 {
+			small, _ := work("i", []byte(tail))
+			large, allocated := work(largest, []byte(tail))
+			if allocated > 1<<20 {
+				t.Errorf("%s: %d bytes allocated", name, allocated)
+				break
+			}
+			if ratio = float64(large) / float64(small); ratio < 3 {
+				break
+			}
+		}
+		if ratio >= 3 {
+			t.Errorf("%s: after a large id they took %.0f times as long as after a small one", name, ratio)
+		}
+	}
+}
+
 // Memory grows with what an event holds, not with what is skipped.
 func TestEventParserKeepsNothingUseless(t *testing.T) {
 	var p EventParser
@@ -177,9 +247,25 @@ func TestEventParserKeepsNothingUseless(t *testing.T) {
 		}
 	}
 	p.Next()
-	if kept := cap(p.line) + cap(p.data); kept > keepBuffer {
+	if kept := p.kept(); kept > keepBuffer {
 		t.Errorf("a small event later %d bytes are kept of a large one", kept)
 	}
+	for _, field := range []string{"event: ", "id: ", "data: "} {
+		p.Feed([]byte(field + strings.Repeat("\xFF", 1<<19) + "\ndata\n\ndata: z\n\n"))
+		for range 2 {
+			if _, err := p.Next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.Next()
+		if kept := p.kept(); kept > keepBuffer {
+			t.Errorf("after a large %q and a small event %d bytes are kept", field, kept)
+		}
+	}
+}
+
+func (p *EventParser) kept() int {
+	return cap(p.line) + cap(p.data) + cap(p.typ) + cap(p.id) + cap(p.last) + cap(p.repair) + len(p.typeStr) + len(p.lastStr)
 }
 
 // wantLinear fails the test if run takes much longer for all of n than for a sixteenth
@@ -278,12 +364,15 @@ func TestAppendEvent(t *testing.T) {
 		{Event{Data: "a\n"}, "data: a\ndata: \n\n"},
 		{Event{Data: ": x\nid: 3\n\nevent: y"}, "data: : x\ndata: id: 3\ndata: \ndata: event: y\n\n"},
 		{Event{Data: "\x00\xFF"}, "data: \x00\xFF\n\n"},
-		{Event{Type: " x", ID: " y ", Data: ""}, "event:  x\nid:  y \ndata: \n\n"},
+		{Event{Type: " x ", ID: "y\tz…", Data: ""}, "event:  x \nid: y\tz…\ndata: \n\n"},
 	}
 	for _, test := range tests {
 		got, err := AppendEvent([]byte("before"), test.ev)
 		if err != nil || string(got) != "before"+test.want {
 			t.Errorf("%+v: %q, %v", test.ev, got, err)
+		}
+		if size := EventSize(test.ev); size != len(test.want) {
+			t.Errorf("%+v: EventSize says %d, not %d", test.ev, size, len(test.want))
 		}
 	}
 }
@@ -296,6 +385,8 @@ func TestAppendEventRefuses(t *testing.T) {
 		{Event{Type: "a\nb"}, "Type"}, {Event{Type: "a\r"}, "Type"}, {Event{Type: "\x00"}, "Type"}, {Event{Type: "\xFF"}, "Type"},
 		{Event{ID: "a\nb"}, "ID"}, {Event{ID: "\r"}, "ID"}, {Event{ID: "a\x00"}, "ID"}, {Event{ID: "\xC3"}, "ID"},
 		{Event{ID: "1", ClearID: true}, "ClearID"},
+		// What no Last-Event-ID can say.
+		{Event{ID: " a"}, "ID"}, {Event{ID: "a "}, "ID"}, {Event{ID: "\t"}, "ID"}, {Event{ID: "a\x01b"}, "ID"}, {Event{ID: "\x7f"}, "ID"},
 	}
 	for _, test := range tests {
 		got, err := AppendEvent([]byte("before"), test.ev)
@@ -363,16 +454,22 @@ func FuzzEventRoundTrip(f *testing.F) {
 	f.Add("tick", "1", "data", "comment", false)
 	f.Add("", "", "a\r\nb\n\n\rc", "x\ny", true)
 	f.Add("message", " 1 ", "\xFF\xE2\x82", "", false)
+	f.Add(" x\t", "1\t2", "\x01", "", false)
 	f.Fuzz(func(t *testing.T, typ, id, data, comment string, clearID bool) {
 		sent := Event{Type: typ, ID: id, Data: data, ClearID: clearID}
-		wire, err := AppendEvent(AppendComment(nil, comment), sent)
+		before := AppendComment(nil, comment)
+		wire, err := AppendEvent(before, sent)
 		refused := strings.ContainsAny(typ+id, "\r\n\x00") || clearID && id != "" ||
-			typ != strings.ToValidUTF8(typ, "?") || id != strings.ToValidUTF8(id, "?")
+			len(id) > MaxEventIDSize || id != strings.Trim(id, " \t") ||
+			strings.ContainsFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) || typ != strings.ToValidUTF8(typ, "?") || id != strings.ToValidUTF8(id, "?")
 		if (err != nil) != refused {
 			t.Fatalf("%+v: %v", sent, err)
 		}
 		if refused {
 			return
+		}
+		if size := EventSize(sent); size != len(wire)-len(before) {
+			t.Fatalf("%+v: EventSize says %d, not %d", sent, size, len(wire)-len(before))
 		}
 		lf := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(data)
 		want := Event{Type: typ, ID: id, Data: string(appendUTF8(nil, []byte(lf)))}

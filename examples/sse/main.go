@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -68,15 +69,23 @@ func main() {
 		Retry:   time.Second,
 		Context: ctx, // streams end when the server does
 	}))
-	server := &http.Server{Addr: *addr, Handler: mux}
-	go func() {
-		<-ctx.Done()
-		timeout, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		server.Shutdown(timeout)
-	}()
-	fmt.Printf("open http://%s/ and restart this server\n", *addr)
-	if err := server.ListenAndServe(); err != http.ErrServerClosed {
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
 		log.Fatal(err)
+	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		if err := server.Serve(listener); err != http.ErrServerClosed {
+			log.Fatal(err)
+		}
+	}()
+	fmt.Printf("open http://%s/ and restart this server\n", listener.Addr())
+
+	<-ctx.Done()
+	stop() // a second SIGINT kills
+	limit, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := server.Shutdown(limit); err != nil { // which waits for the streams
+		log.Print(err)
 	}
 }
