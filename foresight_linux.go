@@ -12,9 +12,10 @@ import (
 // bytes that are left. It is 1 at least where the peer has ended its side.
 const tcpInq = 36
 
-// foresightAfter is how many reads a connection has made when it asks for that: to ask
-// is a system call, and saves one that finds nothing after each read.
-const foresightAfter = 4
+// foresightAfter is how many reads a connection has made when it asks for that: to ask is
+// two system calls, and the host has to be there. It saves a read that finds nothing after
+// each that finds something.
+const foresightAfter = 16
 
 // foresight is what tells what is left to be read: first the number of reads, and then one
 // of the two below.
