@@ -2,6 +2,7 @@ package websocket_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +61,32 @@ func TestReceivingIsBounded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Messages that came before a large one count with it, though each alone was not worth
+// noting.
+func TestReceiveBytesHoldForAll(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		const share = 1000
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 12, ReceiveBytes: 12 * share})
+		go func() {
+			sizes := append(slices.Repeat([]int{share}, 10), 2*share, 10*share, 12*share)
+			for _, n := range sizes {
+				p.conn.Write(p.encode(0x82, make([]byte, n))) // until nobody reads
+			}
+		}()
+		pass(time.Minute)
+		buffered := 0
+		for range len(c.Messages()) {
+			buffered += len((<-c.Messages()).Data)
+		}
+		if buffered > 12*share {
+			t.Errorf("%d bytes were buffered, ReceiveBytes is %d", buffered, 12*share)
+		}
+		c.Abort()
+		wantClosed(t, c, 1006)
+		p.hangUp()
+	})
 }
 
 // Sending goes on while receiving does not.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -407,7 +408,9 @@ func (c *Conn) remember(size int) {
 		if size <= c.receiveShare {
 			return
 		}
-		c.sizes = &inboxSizes{ring: make([]int, cap(c.messages))}
+		// Those before were not noted: each has at most its share.
+		ring := slices.Repeat([]int{c.receiveShare}, cap(c.messages))
+		c.sizes = &inboxSizes{ring: ring}
 	}
 	c.sizes.ring[c.sizes.next] = size
 	c.sizes.next = (c.sizes.next + 1) % len(c.sizes.ring)
