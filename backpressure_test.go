@@ -3,6 +3,7 @@ package websocket_test
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,6 +87,39 @@ func TestReceiveBytesHoldForAll(t *testing.T) {
 		c.Abort()
 		wantClosed(t, c, 1006)
 		p.hangUp()
+	})
+}
+
+// For room in bytes a connection has to look. It does so ever more seldom: twenty of
+// which each gets room at another moment of the same second notice that at two at most.
+func TestRoomIsLookedForSeldom(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		began := time.Now()
+		noticed := make(chan time.Duration, 20)
+		for i := range cap(noticed) {
+			c, p := open(t, l, websocket.AcceptOptions{ReceiveBytes: 100})
+			for range 2 {
+				p.sendFrame(0x82, strings.Repeat("x", 100))
+			}
+			go func() {
+				pass(time.Until(began.Add(time.Minute + time.Duration(i)*50*time.Millisecond)))
+				<-c.Messages()
+				<-c.Messages()
+				noticed <- time.Since(began)
+				c.Abort()
+				<-c.Closed()
+			}()
+		}
+		moments := map[time.Duration]bool{}
+		for range cap(noticed) {
+			at := <-noticed
+			if moments[at] = true; at > 62*time.Second {
+				t.Errorf("noticed after %v", at)
+			}
+		}
+		if len(moments) > 2 {
+			t.Errorf("noticed at %d moments", len(moments))
+		}
 	})
 }
 

@@ -420,7 +420,7 @@ func (c *Conn) remember(size int) {
 // does not tell when something is taken from it, so this looks, less and less often: soon
 // enough for one who receives, seldom for one who does not.
 func (c *Conn) awaitInbox(size int, leaving <-chan struct{}) {
-	for pause := 20 * time.Microsecond; !c.fitsInbox(size); pause = min(2*pause, 50*time.Millisecond) {
+	for pause := 20 * time.Microsecond; !c.fitsInbox(size); pause = longer(pause) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -429,6 +429,15 @@ func (c *Conn) awaitInbox(size int, leaving <-chan struct{}) {
 			return
 		}
 	}
+}
+
+// longer is the pause after one in awaitInbox: soon a sixteenth of the time waited so far,
+// so that who has been away for long is back for no more than that before it is noticed.
+func longer(pause time.Duration) time.Duration {
+	if pause < 50*time.Millisecond {
+		return 2 * pause
+	}
+	return min(pause+pause/16, time.Second)
 }
 
 // answerClose completes the closing handshake that the peer began, with the code and
