@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/chanws/websocket"
 )
@@ -256,6 +257,28 @@ func TestCloseErrorAfterTheHandshake(t *testing.T) {
 	}
 	wantClosed(t, c, 4000)
 	p.hangUp()
+}
+
+// The peer's close frame begins the closing, and does not end the sending: the answers to
+// what came before it go out.
+func TestStateAfterThePeersCloseFrame(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		p.sendFrame(0x81, "question")
+		p.sendClose(1000, "")
+		synctest.Wait()
+		if s := c.State(); s != websocket.StateClosing {
+			t.Errorf("state is %v", s)
+		}
+		wantMessage(t, c, "question")
+		if err := c.Send(t.Context(), websocket.Text("answer")); err != nil {
+			t.Errorf("Send: %v", err)
+		}
+		p.wantFrame(0x81, "answer")
+		p.wantClose(1000)
+		p.hangUp()
+		wantClosed(t, c, 1000)
+	})
 }
 
 // A Close whose context has ended already still tells the peer, if nothing waits before
