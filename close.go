@@ -119,7 +119,7 @@ func (c *Conn) abort() {
 
 // contextEnded ends the connection with the context of its options.
 func (c *Conn) contextEnded() {
-	cause := fmt.Errorf("%w: %w", errContextEnded, context.Cause(c.context))
+	cause := c.contextCause()
 	c.report(cause)
 	c.beginClose(StatusGoingAway, "", min(contextCloseTimeout, c.closeTimeout))
 	c.mu.Lock()
@@ -128,6 +128,23 @@ func (c *Conn) contextEnded() {
 		c.failLocked(cause)
 	}
 	c.abandonReceived()
+}
+
+// contextCause is the end of the context of the options.
+func (c *Conn) contextCause() error {
+	return fmt.Errorf("%w: %w", errContextEnded, context.Cause(c.context))
+}
+
+// noteCause notes what has ended the connection, unless something has before: the end of
+// the context in the options comes before all that it leads to.
+func (c *Conn) noteCause(cause error) {
+	switch {
+	case c.atEnd().cause != nil:
+	case c.context != nil && c.context.Err() != nil:
+		c.end.cause = c.contextCause()
+	default:
+		c.end.cause = cause
+	}
 }
 
 // beginClose queues the close frame, unless one is, and starts the time that the
@@ -178,8 +195,21 @@ func (c *Conn) limitClosing(timeout time.Duration) {
 	}
 	c.atEnd().closeBy = by
 	c.atEnd().closeTimer = time.AfterFunc(timeout, func() {
-		c.fail(&TimeoutError{"close frame from the peer", timeout}, 0)
+		c.fail(&TimeoutError{c.missing(), timeout}, 0)
 	})
+}
+
+// missing is what the closing handshake waits for.
+func (c *Conn) missing() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.transport == nil:
+		return "opening handshake"
+	case !c.closeSent:
+		return "room to write the close frame"
+	}
+	return "close frame from the peer"
 }
 
 // abandon ends the connection for the cause, and gives up what was received.
@@ -225,9 +255,7 @@ func (c *Conn) fail(cause error, linger time.Duration) {
 // failLocked records the first cause, gives up what is queued and frees whoever
 // waits for the writer, the writer itself included.
 func (c *Conn) failLocked(cause error) {
-	if c.atEnd().cause == nil {
-		c.atEnd().cause = cause
-	}
+	c.noteCause(cause)
 	c.broken = true
 	c.beginClosing()
 	c.dropQueued()

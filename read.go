@@ -614,7 +614,7 @@ func (c *Conn) conclude(err error) {
 	}
 	event := c.settle(err)
 	if event.Err != nil {
-		if _, told := err.(*ProtocolError); !told {
+		if _, told := err.(*ProtocolError); !told && !errors.Is(event.Err, errContextEnded) {
 			c.report(event.Err)
 		}
 	}
@@ -661,12 +661,10 @@ func (c *Conn) settle(err error) CloseEvent {
 	if c.atEnd().cause == nil && c.closeSent && !c.writer.Supports(codec.OpClose) {
 		return CloseEvent{Code: StatusNoStatusReceived, Clean: true}
 	}
-	if c.atEnd().cause == nil {
-		c.atEnd().cause = c.writeFailed(err) // on a stream, that ends the reading too
-		if err == io.EOF {
-			c.atEnd().cause = errUnexpected
-		}
+	if err == io.EOF {
+		err = errUnexpected
 	}
+	c.noteCause(c.writeFailed(err)) // on a stream, that ends the reading too
 	event := CloseEvent{Code: StatusAbnormalClosure, Err: c.atEnd().cause}
 	if broken, ok := c.atEnd().cause.(*ProtocolError); ok {
 		event.Code, event.Reason = broken.Code, broken.Reason

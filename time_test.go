@@ -87,6 +87,30 @@ func TestCloseTimeoutOfAPeerThatDoesNotRead(t *testing.T) {
 	})
 }
 
+// What is told of a close timeout is what was waited for: not for the close frame of a
+// peer that sent it.
+func TestCloseTimeoutTellsWhatIsMissing(t *testing.T) {
+	for want, end := range map[string]func(c *websocket.Conn, p *peer){
+		"no room to write the close frame within 2s": func(_ *websocket.Conn, p *peer) { p.sendClose(1000, "") },
+		"no close frame from the peer within 2s": func(c *websocket.Conn, p *peer) {
+			go c.Close(context.Background(), 1000, "")
+			p.wantClose(1000)
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				c, p := open(t, l, websocket.AcceptOptions{CloseTimeout: 2 * time.Second})
+				end(c, p)
+				for range c.Messages() {
+				}
+				if e := <-c.Closed(); e.Err == nil || e.Err.Error() != "websocket: "+want {
+					t.Errorf("closed with %+v", e)
+				}
+			})
+		})
+	}
+}
+
 // The peer answers Close, but goes on to send for ever before.
 func TestCloseTimeoutOfAPeerThatGoesOn(t *testing.T) {
 	timed(t, func(t *testing.T, l link) {
@@ -413,6 +437,32 @@ func TestContextOptionTakesASecond(t *testing.T) {
 				cancel()
 				<-c.Closed()
 				wantAfter(t, "closed", began, time.Second)
+			})
+		})
+	}
+}
+
+// The end of the context is what ended the connection, whatever it is that comes of it,
+// and is told of once.
+func TestContextOptionIsTheCause(t *testing.T) {
+	for name, then := range map[string]func(c *websocket.Conn, p *peer){
+		"nothing":     func(*websocket.Conn, *peer) {},
+		"an EOF":      func(_ *websocket.Conn, p *peer) { p.hangUp() },
+		"an Abort":    func(c *websocket.Conn, _ *peer) { c.Abort() },
+		"a late read": func(_ *websocket.Conn, p *peer) { p.wantClose(1001) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				ctx, cancel := context.WithCancel(context.Background())
+				c, p := open(t, l, websocket.AcceptOptions{Context: ctx})
+				cancel()
+				synctest.Wait()
+				then(c, p)
+				wantIs(t, "Closed", wantClosed(t, c, 1006).Err, context.Canceled)
+				wantIs(t, "Errors", <-c.Errors(), context.Canceled)
+				if err, ok := <-c.Errors(); ok {
+					t.Errorf("Errors has %v too", err)
+				}
 			})
 		})
 	}
