@@ -125,7 +125,7 @@ func (c *Conn) contextEnded() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.transport == nil {
-		c.failLocked(cause)
+		c.giveUp(cause)
 	}
 	c.abandonReceived()
 }
@@ -247,20 +247,23 @@ func (c *Conn) fail(cause error, linger time.Duration) {
 		c.mu.Unlock()
 		return
 	}
-	c.failLocked(cause)
+	c.giveUp(cause)
 	c.mu.Unlock()
 	c.freeReader(linger)
 }
 
-// failLocked records the first cause, gives up what is queued and frees whoever
-// waits for the writer, the writer itself included.
+// failLocked is fail for the writer, which has not written all that it had.
 func (c *Conn) failLocked(cause error) {
+	c.atEnd().lost = true
+	c.giveUp(cause)
+}
+
+// giveUp records the first cause, gives up what is queued and frees whoever waits for
+// the writer, the writer itself included.
+func (c *Conn) giveUp(cause error) {
 	c.noteCause(cause)
-	c.broken = true
 	c.beginClosing()
-	c.dropQueued()
-	c.settleFlushes()
-	c.settlePings()
+	c.breakOff()
 	if cancel := c.extra().cancelConnect; cancel != nil {
 		cancel()
 	}
@@ -274,6 +277,15 @@ func (c *Conn) failLocked(cause error) {
 			c.abandonReceived()
 		})
 	}
+}
+
+// breakOff has nothing more written but what is being written.
+func (c *Conn) breakOff() {
+	c.broken = true
+	c.dropQueued()
+	c.atEnd().lost = c.end.lost || c.written < c.queued
+	c.settleFlushes()
+	c.settlePings()
 }
 
 // past is a deadline that has expired.
@@ -305,7 +317,11 @@ func (c *Conn) freeReader(linger time.Duration) {
 func (c *Conn) dropQueued() {
 	c.dropUnsent()
 	if c.carry != nil {
-		c.written += uint64(c.carry.messages)
+		messages := c.carry.messages
+		if c.carry.close {
+			messages--
+		}
+		c.unqueue(c.carry.messages, messages)
 		c.give(c.carry.messages, c.carry.size)
 		c.carry.buffer.Release()
 		c.carry = nil
@@ -317,7 +333,7 @@ func (c *Conn) dropQueued() {
 func (c *Conn) dropUnsent() {
 	if c.data != nil {
 		messages, size := c.data.counted()
-		c.written += uint64(c.data.count)
+		c.unqueue(c.data.count, messages)
 		c.give(messages, size)
 		c.data.recycle()
 	}
@@ -327,10 +343,29 @@ func (c *Conn) dropUnsent() {
 	c.data, c.urgent = nil, nil
 }
 
+// unqueue takes the last frames in the queue, so many of them messages, for never queued.
+// Who waits for them is told when those before are written.
+func (c *Conn) unqueue(frames, messages int) {
+	c.queued -= uint64(frames)
+	c.atEnd().lost = c.end.lost || messages > 0
+	for f := c.extra().flushes; f != nil; f = f.next {
+		if f.target <= c.queued {
+			continue
+		}
+		f.target = c.queued
+		if messages > 0 {
+			f.err = c.closedError()
+		}
+	}
+}
+
 // addFlush waits for what is queued so far.
 func (c *Conn) addFlush() *flush {
 	x := c.makeExtra()
 	f := &flush{target: c.queued, done: make(chan struct{}), next: x.flushes}
+	if c.end != nil && c.end.lost {
+		f.err = c.closedError()
+	}
 	x.flushes = f
 	c.settleFlushes()
 	return f
@@ -346,10 +381,10 @@ func (c *Conn) settleFlushes() {
 	for f := x.flushes; f != nil; {
 		next := f.next
 		switch {
+		case f.target <= c.written:
+			close(f.done)
 		case c.broken:
 			f.err = c.closedError()
-			close(f.done)
-		case f.target <= c.written:
 			close(f.done)
 		default:
 			f.next, waiting = waiting, f
@@ -368,7 +403,6 @@ func (c *Conn) Flush(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	f := c.addFlush()
-	ended := c.signals.wait(ended)
 	c.mu.Unlock()
 	select {
 	case <-f.done:
@@ -376,10 +410,8 @@ func (c *Conn) Flush(ctx context.Context) error {
 	default:
 	}
 	select {
-	case <-f.done:
+	case <-f.done: // by the end of the connection too
 		return f.err
-	case <-ended:
-		return c.closeError()
 	case <-ctx.Done():
 		c.forgetFlush(f)
 		return ctx.Err()
@@ -414,19 +446,10 @@ func (c *Conn) closedError() error {
 	return ErrClosed
 }
 
-func (c *Conn) closeError() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closedError()
-}
-
 // stopWriter ends the writer, whatever it waits for.
 func (c *Conn) stopWriter() {
 	c.mu.Lock()
-	c.broken = true
-	c.dropQueued()
-	c.settleFlushes()
-	c.settlePings()
+	c.breakOff()
 	if !c.writing {
 		c.mu.Unlock()
 		return

@@ -103,6 +103,7 @@ type ending struct {
 	receivedReason string
 	event          CloseEvent
 	untold         error // the first for Errors, while that has no channel
+	lost           bool  // not all that was sent was written
 	closeTimer     *time.Timer
 	closeBy        time.Time // when closeTimer ends the connection
 	abandonTimer   *time.Timer
