@@ -227,12 +227,6 @@ func (c *Conn) abandonReceived() {
 	c.publishLocked(0)
 }
 
-func (c *Conn) hasAbandoned() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.signals.raised(abandoned)
-}
-
 func (c *Conn) isBroken() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -270,13 +264,38 @@ func (c *Conn) giveUp(cause error) {
 	if c.transport != nil {
 		c.transport.setWriteDeadline(past)
 	}
-	if c.atEnd().abandonTimer == nil && !c.signals.raised(abandoned) {
-		c.atEnd().abandonTimer = time.AfterFunc(c.closeTimeout, func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.abandonReceived()
-		})
+	if c.atEnd().abandonTimer == nil {
+		c.awaitReceiver()
 	}
+}
+
+// awaitReceiver gives up what the application has not received where it receives nothing
+// for the close timeout.
+func (c *Conn) awaitReceiver() {
+	if c.published || c.signals.raised(abandoned) {
+		return
+	}
+	if c.atEnd().abandonTimer != nil {
+		c.end.abandonTimer.Stop()
+	}
+	taken := c.taken()
+	c.end.abandonTimer = time.AfterFunc(c.closeTimeout, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.taken() != taken {
+			c.awaitReceiver()
+			return
+		}
+		c.end.ignored = !c.signals.raised(abandoned)
+		c.abandonReceived()
+	})
+}
+
+// taken is how many messages the application has received, and one more while the reader
+// waits for it to make room.
+func (c *Conn) taken() uint64 {
+	waiting := len(c.messages) // read first: it grows after the count of all
+	return c.received.messages.Load() - uint64(waiting)
 }
 
 // breakOff has nothing more written but what is being written.
@@ -475,12 +494,8 @@ func (c *Conn) stopTimers() {
 	if stop := c.extra().stopContext; stop != nil {
 		stop()
 	}
-	if c.atEnd().abandonTimer == nil && len(c.messages) > 0 {
-		c.atEnd().abandonTimer = time.AfterFunc(c.closeTimeout, func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.abandonReceived()
-		})
+	if len(c.messages) > 0 {
+		c.awaitReceiver() // anew, as nothing is on its way to it any more
 	}
 }
 

@@ -104,6 +104,7 @@ type ending struct {
 	event          CloseEvent
 	untold         error // the first for Errors, while that has no channel
 	lost           bool  // not all that was sent was written
+	ignored        bool  // the application gave up what it had not received by not receiving
 	closeTimer     *time.Timer
 	closeBy        time.Time // when closeTimer ends the connection
 	abandonTimer   *time.Timer
@@ -235,8 +236,8 @@ func (c *Conn) Errors() <-chan error {
 // Closed gives exactly one event and is closed then. It becomes ready after the
 // last message has been received from Messages, so that a select that sees both
 // ready loses nothing; or after the application has given the rest up: by Abort, by
-// a Close whose context ended, by the end of the context in the options, or by not
-// receiving for the close timeout after the connection was gone. Waiting for Closed
+// a Close whose context ended, by the end of the context in the options, or by
+// receiving nothing for the close timeout after the connection was gone. Waiting for Closed
 // alone is not enough on a connection that may receive messages: see [Conn.Messages].
 func (c *Conn) Closed() <-chan CloseEvent {
 	c.cameBack()

@@ -609,8 +609,8 @@ func (d *discard) Idle() {
 // conclude ends the connection: the writer, the transport, all who wait, and the
 // channels, in this order.
 func (c *Conn) conclude(err error) {
-	if n := c.discarding; n > 0 && !c.hasAbandoned() {
-		c.report(fmt.Errorf(errDiscardedFmt, n, leaveGrace))
+	if err := c.discarded(); err != nil {
+		c.report(err)
 	}
 	event := c.settle(err)
 	if event.Err != nil {
@@ -643,6 +643,25 @@ func (c *Conn) conclude(err error) {
 	c.publishLocked(time.Millisecond)
 	c.mu.Unlock()
 	c.logEnd(event)
+}
+
+// errIgnoredFmt tells of messages discarded without a Close.
+const errIgnoredFmt = "websocket: %d messages discarded: none was received for %v after the connection had failed"
+
+// discarded tells of messages that were discarded, unless the application has said that
+// it gives them up.
+func (c *Conn) discarded() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.discarding == 0:
+		return nil
+	case !c.signals.raised(abandoned):
+		return fmt.Errorf(errDiscardedFmt, c.discarding, leaveGrace)
+	case c.end.ignored:
+		return fmt.Errorf(errIgnoredFmt, c.discarding, c.closeTimeout)
+	}
+	return nil
 }
 
 // settle decides how the connection ended (RFC 6455, section 7.1.5).

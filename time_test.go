@@ -3,9 +3,11 @@ package websocket_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -525,4 +527,59 @@ func TestAbandonedMessages(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An application that receives, however slowly, has every message before Closed is ready,
+// be it in Messages when the connection fails, or on its way there.
+func TestFailureWaitsForASlowReceiver(t *testing.T) {
+	for name, fail := range map[string]func(c *websocket.Conn, p *peer){
+		"an EOF":          func(_ *websocket.Conn, p *peer) { p.hangUp() },
+		"a write timeout": func(c *websocket.Conn, _ *peer) { c.Send(context.Background(), websocket.Text("not read")) },
+	} {
+		for _, messages := range []int{12, 40} {
+			t.Run(fmt.Sprint(name, " with ", messages), func(t *testing.T) {
+				timed(t, func(t *testing.T, l link) {
+					c, p := open(t, l, websocket.AcceptOptions{WriteTimeout: 100 * time.Millisecond})
+					var all []byte
+					for i := range messages {
+						all = append(all, p.encode(0x81, fmt.Append(nil, i))...)
+					}
+					p.write(all)
+					fail(c, p)
+					for i := range messages {
+						select {
+						case m := <-c.Messages():
+							if m.String() != fmt.Sprint(i) {
+								t.Fatalf("got %q, want %d", m.Data, i)
+							}
+						case e := <-c.Closed():
+							t.Fatalf("closed with %+v before message %d", e, i)
+						}
+						pass(20 * time.Second)
+					}
+					wantNoMessage(t, c)
+					wantClosed(t, c, 1006)
+				})
+			})
+		}
+	}
+}
+
+// What nobody receives after a failure is given up and told of, as nobody has asked for
+// that.
+func TestFailureTellsOfDiscardedMessages(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1, CloseTimeout: 7 * time.Second, WriteTimeout: time.Second})
+		p.write(append(p.encode(0x81, []byte("kept")), p.encode(0x81, []byte("discarded"))...))
+		synctest.Wait()
+		began := time.Now()
+		c.Send(context.Background(), websocket.Text("not read"))
+		<-c.Closed()
+		wantAfter(t, "closed", began, 8*time.Second)
+		wantMessage(t, c, "kept")
+		wantNoMessage(t, c)
+		if err := <-c.Errors(); err == nil || !strings.Contains(err.Error(), "1 messages discarded") {
+			t.Errorf("Errors begins with %v", err)
+		}
+	})
 }
