@@ -30,12 +30,13 @@ type flush struct {
 // then it ends the connection without. So ctx is not to be the one whose end is the
 // reason for closing.
 //
-// Messages that come meanwhile are delivered if the application goes on to receive; if
-// it does not, as when the goroutine that would is the one that is here, they are
-// discarded after a quarter of a second. Those that Messages has already stay there, and
-// Closed waits for them, until they are received, or Abort, or the CloseTimeout. A
-// select loop that wants every last message calls "go c.Close(...)" and goes on until
-// Closed.
+// Messages that come meanwhile are delivered if the application goes on to receive: once
+// it has received one after the call it may be as slow as the CloseTimeout allows. If
+// there is no room for one and for a second nothing has been received, as when the
+// goroutine that would is the one that is here, that and all after it are discarded.
+// Those that Messages has already stay there, and Closed waits for them, until they are
+// received, or Abort, or nothing was received for the CloseTimeout. A select loop that
+// wants every last message calls "go c.Close(...)" and goes on until Closed.
 //
 // StatusNoStatusReceived with an empty reason sends a close frame without a code.
 //
@@ -160,7 +161,10 @@ func (c *Conn) beginClose(code StatusCode, reason string, timeout time.Duration)
 	}
 	c.beginClosing()
 	c.limitClosing(timeout)
-	c.signals.raise(leaving)
+	if !c.signals.raised(leaving) {
+		c.end.takenBefore = c.taken()
+		c.signals.raise(leaving)
+	}
 	c.kick()
 }
 

@@ -37,6 +37,7 @@ type Conn struct {
 	unsettled     *unsettled // what consume has left
 	discarding    int32      // messages that nobody received after Close
 	messagesEnded bool
+	receiving     bool // the application has received since Close
 
 	secure bool // the peer opened a wss:// URL
 
@@ -102,9 +103,10 @@ type ending struct {
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
-	untold         error // the first for Errors, while that has no channel
-	lost           bool  // not all that was sent was written
-	ignored        bool  // the application gave up what it had not received by not receiving
+	untold         error  // the first for Errors, while that has no channel
+	lost           bool   // not all that was sent was written
+	takenBefore    uint64 // what the application has received before Close: taken
+	ignored        bool   // the application gave up what it had not received by not receiving
 	closeTimer     *time.Timer
 	closeBy        time.Time // when closeTimer ends the connection
 	abandonTimer   *time.Timer
@@ -216,7 +218,8 @@ func (c *Conn) Opened() <-chan struct{} {
 // Messages gives the messages received, in order, and is closed after the last
 // one. A connection whose messages are not received stops reading, once as many are
 // buffered as the options allow: then it does not learn that the peer has closed or
-// is gone either, until the application goes on, or calls Close or Abort.
+// is gone either, until the application goes on, or calls Close or Abort. After Close
+// messages are delivered to an application that goes on to receive: see [Conn.Close].
 func (c *Conn) Messages() <-chan Message {
 	c.cameBack()
 	return c.messages
@@ -224,9 +227,9 @@ func (c *Conn) Messages() <-chan Message {
 
 // Errors tells what ended the connection otherwise than by a closing handshake: the
 // handshake that failed, the protocol, the network, a timeout, an Abort of its own, the end
-// of the Context in the options; and of messages that were discarded after Close. Nobody
-// has to read it. It keeps the first few errors and drops the
-// newest, and is closed when Closed is ready.
+// of the Context in the options; and of messages that were discarded because nobody received
+// them, after Close or after the connection had failed. Nobody has to read it. It keeps the
+// first few errors and drops the newest, and is closed when Closed is ready.
 func (c *Conn) Errors() <-chan error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,12 +18,16 @@ import (
 const (
 	// leaveGrace is how long a message that arrives after the application has
 	// called Close waits to be received, before the application is taken to have
-	// stopped. The goroutine that would receive may be the one that is in Close.
-	leaveGrace = 250 * time.Millisecond
+	// stopped: one that has received nothing since. The goroutine that would receive
+	// may be the one that is in Close.
+	leaveGrace = time.Second
 
 	// answerGrace is how long the answer to the peer's close frame waits for the
 	// answer to the last message before it.
 	answerGrace = 20 * time.Millisecond
+
+	// receiveGrace is how long it waits where messages before it are not received.
+	receiveGrace = 250 * time.Millisecond
 
 	// maxRoomAhead is the most bytes that are made room for before anything has been
 	// made of a message by the extensions.
@@ -349,8 +353,8 @@ func (c *Conn) deliverLate(m Message) bool {
 	c.mu.Lock()
 	leaving := c.signals.wait(leaving)
 	c.mu.Unlock()
-	if !c.fitsInbox(len(m.Data)) {
-		c.awaitInbox(len(m.Data), leaving)
+	if !c.awaitInbox(len(m.Data), leaving, nil) {
+		return c.deliverLast(m)
 	}
 	select {
 	case c.messages <- m:
@@ -364,16 +368,30 @@ func (c *Conn) deliverLate(m Message) bool {
 func (c *Conn) deliverLast(m Message) bool {
 	c.mu.Lock()
 	abandoned := c.signals.wait(abandoned)
+	grace := time.NewTimer(c.graceOfLeaving())
 	c.mu.Unlock()
-	grace := time.NewTimer(leaveGrace)
 	defer grace.Stop()
+	if !c.awaitInbox(len(m.Data), abandoned, grace.C) {
+		return false
+	}
 	select {
 	case c.messages <- m:
+		c.receiving = true
 		return true
 	case <-abandoned:
 	case <-grace.C:
 	}
 	return false
+}
+
+// graceOfLeaving is how long the application has to receive a message after Close: as long
+// as the closing may take, if it has received any.
+func (c *Conn) graceOfLeaving() time.Duration {
+	left := time.Until(c.atEnd().closeBy)
+	if c.receiving || c.taken() > c.end.takenBefore+1 { // one waits
+		return left
+	}
+	return min(leaveGrace, left)
 }
 
 // inboxSizes are the sizes of the last messages delivered, a ring.
@@ -416,19 +434,23 @@ func (c *Conn) remember(size int) {
 	c.sizes.next = (c.sizes.next + 1) % len(c.sizes.ring)
 }
 
-// awaitInbox waits until a message of the size fits, or the application leaves. A channel
-// does not tell when something is taken from it, so this looks, less and less often: soon
-// enough for one who receives, seldom for one who does not.
-func (c *Conn) awaitInbox(size int, leaving <-chan struct{}) {
+// awaitInbox waits until a message of the size fits, and reports false where one of the
+// channels ends that. A channel does not tell when something is taken from it, so this
+// looks, less and less often: soon enough for one who receives, seldom for one who does
+// not.
+func (c *Conn) awaitInbox(size int, leaving <-chan struct{}, late <-chan time.Time) bool {
 	for pause := 20 * time.Microsecond; !c.fitsInbox(size); pause = longer(pause) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
+			continue
 		case <-leaving:
-			timer.Stop()
-			return
+		case <-late:
 		}
+		timer.Stop()
+		return false
 	}
+	return true
 }
 
 // longer is the pause after one in awaitInbox: soon a sixteenth of the time waited so far,
@@ -525,7 +547,7 @@ func (c *Conn) awaitAnswers() {
 	ticker := time.NewTicker(answerGrace)
 	defer ticker.Stop()
 	left := len(c.messages)
-	for idle := time.Duration(0); idle < leaveGrace; idle += answerGrace {
+	for idle := time.Duration(0); idle < receiveGrace; idle += answerGrace {
 		select {
 		case <-done:
 			return
@@ -656,6 +678,8 @@ func (c *Conn) discarded() error {
 	switch {
 	case c.discarding == 0:
 		return nil
+	case !c.signals.raised(abandoned) && c.receiving:
+		return fmt.Errorf(errDiscardedFmt, c.discarding, c.closeTimeout)
 	case !c.signals.raised(abandoned):
 		return fmt.Errorf(errDiscardedFmt, c.discarding, leaveGrace)
 	case c.end.ignored:
