@@ -260,6 +260,7 @@ func (c *Conn) failLocked(cause error) {
 // the writer, the writer itself included.
 func (c *Conn) giveUp(cause error) {
 	c.noteCause(cause)
+	c.watching.Store(true)
 	c.beginClosing()
 	c.breakOff()
 	if cancel := c.extra().cancelConnect; cancel != nil {
@@ -324,6 +325,7 @@ func (c *Conn) freeReader(linger time.Duration) {
 	switch {
 	case t == nil || freed:
 	case linger > 0:
+		c.atEnd().lingerReads = c.received.calls.Load()
 		err = t.setReadDeadline(time.Now().Add(linger))
 	default:
 		c.freed = true

@@ -38,12 +38,13 @@ type Conn struct {
 	discarding    int32      // messages that nobody received after Close
 	messagesEnded bool
 	receiving     bool // the application has received since Close
+	delayed       bool // by the application, after the connection had failed
 
 	secure bool // the peer opened a wss:// URL
 
 	backlog  atomic.Bool   // the read loop has more input at hand
 	waiting  atomic.Bool   // the read loop waits for the application, not for the peer
-	watching atomic.Bool   // it matters that the application comes back to the channels
+	watching atomic.Bool   // it matters that the application comes back to the channels, or receives
 	activity atomic.Uint32 // reads; the sign of life
 
 	received counters // the reader's, for Stats
@@ -103,10 +104,12 @@ type ending struct {
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
-	untold         error  // the first for Errors, while that has no channel
-	lost           bool   // not all that was sent was written
-	takenBefore    uint64 // what the application has received before Close: taken
-	ignored        bool   // the application gave up what it had not received by not receiving
+	untold         error         // the first for Errors, while that has no channel
+	lost           bool          // not all that was sent was written
+	lingerReads    uint64        // how many there were when the linger began
+	lingered       time.Duration // beyond the first
+	takenBefore    uint64        // what the application has received before Close: taken
+	ignored        bool          // the application gave up what it had not received by not receiving
 	closeTimer     *time.Timer
 	closeBy        time.Time // when closeTimer ends the connection
 	abandonTimer   *time.Timer

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -33,8 +34,8 @@ const (
 	// made of a message by the extensions.
 	maxRoomAhead = 64 << 10
 
-	// lingerTimeout is how long a connection that is over for us waits for the
-	// peer to end its side, so that what was sent last is not lost to a reset
+	// lingerTimeout is how long nothing has to come on a connection that is over for
+	// us. It waits for the peer to end its side, so that what was sent last is not lost to a reset
 	// (RFC 6455, section 7.1.1).
 	lingerTimeout = time.Second
 )
@@ -140,10 +141,40 @@ func (c *Conn) readMore() error {
 		return c.rest()
 	}
 	if err != nil {
-		return err
+		return c.lingerOn(err)
 	}
 	c.noteRead()
 	return c.resume()
+}
+
+// lingerOn has a read made again that the linger of a failed connection has ended, if
+// something came within it, or the application kept the reader from reading: what the
+// peer said before it left may still be in the socket. It does so for as many times as fit
+// into the close timeout, so that a peer which goes on to send does not keep it for ever.
+func (c *Conn) lingerOn(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.broken || c.freed || !c.readsOn() {
+		return err
+	}
+	reads, end := c.received.calls.Load(), c.atEnd()
+	if reads == end.lingerReads && !c.delayed || end.lingered >= c.closeTimeout {
+		return err
+	}
+	c.delayed, end.lingerReads = false, reads
+	end.lingered += lingerTimeout
+	c.transport.setReadDeadline(time.Now().Add(lingerTimeout))
+	return nil
+}
+
+// readsOn reports whether the transport can read after a deadline that has expired, as a
+// stream can not.
+func (c *Conn) readsOn() bool {
+	switch c.transport.(type) {
+	case *socketTransport, *connTransport:
+		return true
+	}
+	return false
 }
 
 // noBacklog notes that what is at hand makes no message.
@@ -341,6 +372,7 @@ func (c *Conn) deliverWaiting(m Message) {
 	}
 	if c.deliverLate(m) {
 		c.remember(len(m.Data))
+		c.delayed = c.watching.Load()
 		return
 	}
 	c.discarding++

@@ -653,3 +653,82 @@ func TestFailureTellsOfDiscardedMessages(t *testing.T) {
 		}
 	})
 }
+
+// That an answer can not be written takes nothing from what the peer has said: not even
+// where the application takes longer for it than the connection lingers.
+func TestWriteFailureLosesNothingReceived(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		const messages = 30
+		c, p := open(t, l, websocket.AcceptOptions{WriteTimeout: 100 * time.Millisecond})
+		p.conn.SetWriteDeadline(time.Time{})
+		go func() {
+			for i := range messages {
+				p.conn.Write(p.encode(0x81, fmt.Append(nil, i)))
+			}
+			p.conn.Write(p.encode(0x88, []byte(closePayload(1000, "bye"))))
+		}()
+		synctest.Wait()
+		for i := range messages {
+			wantMessage(t, c, fmt.Sprint(i))
+			c.Send(t.Context(), websocket.Text("not read"))
+			pass(3 * time.Second)
+		}
+		wantNoMessage(t, c)
+		if e := wantClosed(t, c, 1000); e.Reason != "bye" || e.Clean {
+			t.Errorf("closed with %+v", e)
+		}
+	})
+}
+
+// The same on sockets, whose clock of idleness is the read deadline too.
+func TestResetLosesNothingReceived(t *testing.T) {
+	on(t, sockets, func(t *testing.T, l link) {
+		const messages = 20
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1})
+		var all []byte // in one write, as a reset takes back what the network has yet to take
+		for i := range messages {
+			all = append(all, p.encode(0x82, fmt.Appendf(nil, "%2000d", i))...)
+		}
+		p.write(append(all, p.encode(0x88, []byte(closePayload(1000, "bye")))...))
+		p.hangUp()
+		for c.Send(t.Context(), websocket.Text("an answer")) == nil {
+			pass(time.Millisecond)
+		}
+		pass(lingers + 100*time.Millisecond)
+		for i := range messages {
+			wantMessage(t, c, fmt.Sprintf("%2000d", i))
+		}
+		wantNoMessage(t, c)
+		if e := wantClosed(t, c, 1000); e.Reason != "bye" {
+			t.Errorf("closed with %+v", e)
+		}
+	})
+}
+
+// lingers is how long a failed connection waits for more to come.
+const lingers = time.Second
+
+// A peer that goes on to send does not keep a failed connection for longer than the close
+// timeout, whether the application receives or not.
+func TestFailureEndsInTime(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{WriteTimeout: time.Second, CloseTimeout: 5 * time.Second})
+		sending := result(func() error {
+			for {
+				if _, err := p.conn.Write(p.encode(0x81, []byte("x"))); err != nil {
+					return err
+				}
+				pass(300 * time.Millisecond)
+			}
+		})
+		began := time.Now()
+		c.Send(t.Context(), websocket.Text("not read"))
+		for range c.Messages() {
+		}
+		if d := time.Since(began); d < 6*time.Second || d > 8*time.Second {
+			t.Errorf("ended after %v", d)
+		}
+		wantClosed(t, c, 1006)
+		<-sending
+	})
+}
