@@ -272,10 +272,15 @@ func (c *Conn) sendEvent(ch chan CloseEvent) {
 	close(ch)
 }
 
-// State tells where the connection stands.
+// State tells where the connection stands. It is StateClosing as soon as the peer's
+// close frame has been read, and Send works on then, for answers to the messages before
+// it, until this side's is on its way.
 func (c *Conn) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.phase == StateOpen && c.closeReceived {
+		return StateClosing
+	}
 	return c.phase
 }
 
