@@ -260,7 +260,7 @@ func (c *Conn) failLocked(cause error) {
 // the writer, the writer itself included.
 func (c *Conn) giveUp(cause error) {
 	c.noteCause(cause)
-	c.watching.Store(true)
+	c.attention.Or(watched)
 	c.beginClosing()
 	c.breakOff()
 	if cancel := c.extra().cancelConnect; cancel != nil {

@@ -44,8 +44,9 @@ type Conn struct {
 
 	backlog  atomic.Bool   // the read loop has more input at hand
 	waiting  atomic.Bool   // the read loop waits for the application, not for the peer
-	watching atomic.Bool   // it matters that the application comes back to the channels, or receives
 	activity atomic.Uint32 // reads; the sign of life
+
+	attention atomic.Uint32 // how often Messages was called, up to askedAgain, and whether watched
 
 	received counters // the reader's, for Stats
 
@@ -58,6 +59,11 @@ type Conn struct {
 	mu sync.Mutex
 	state
 }
+
+const (
+	askedAgain = 2       // the application does not hold the channel
+	watched    = 1 << 31 // it matters that the application comes back to the channels, or receives
+)
 
 // state is what the lock guards.
 type state struct {
@@ -224,6 +230,9 @@ func (c *Conn) Opened() <-chan struct{} {
 // is gone either, until the application goes on, or calls Close or Abort. After Close
 // messages are delivered to an application that goes on to receive: see [Conn.Close].
 func (c *Conn) Messages() <-chan Message {
+	if a := c.attention.Load(); a&^watched < askedAgain {
+		c.attention.CompareAndSwap(a, a+1)
+	}
 	c.cameBack()
 	return c.messages
 }

@@ -27,16 +27,17 @@ const (
 	// answer to the last message before it.
 	answerGrace = 20 * time.Millisecond
 
-	// receiveGrace is how long it waits where messages before it are not received.
-	receiveGrace = 250 * time.Millisecond
+	// returnGrace is how long it waits for an application that is expected back, or
+	// has messages before it to receive.
+	returnGrace = 250 * time.Millisecond
 
 	// maxRoomAhead is the most bytes that are made room for before anything has been
 	// made of a message by the extensions.
 	maxRoomAhead = 64 << 10
 
-	// lingerTimeout is how long nothing has to come on a connection that is over for
-	// us. It waits for the peer to end its side, so that what was sent last is not lost to a reset
-	// (RFC 6455, section 7.1.1).
+	// lingerTimeout is how long a connection that is over for us waits for more from
+	// the peer, and for it to end its side, so that what was sent last is not lost to
+	// a reset (RFC 6455, section 7.1.1).
 	lingerTimeout = time.Second
 )
 
@@ -372,7 +373,7 @@ func (c *Conn) deliverWaiting(m Message) {
 	}
 	if c.deliverLate(m) {
 		c.remember(len(m.Data))
-		c.delayed = c.watching.Load()
+		c.delayed = c.attention.Load()&watched != 0
 		return
 	}
 	c.discarding++
@@ -562,11 +563,11 @@ func (c *Conn) endMessages() {
 // close frame: "An endpoint MAY delay sending a Close frame until its current message
 // is sent". A library that calls back has that for nothing; here the application may
 // not have received them yet. It has answered when it comes back for more, to
-// Messages or Closed or with Close; where it holds the channels and calls neither,
-// a short time after it has received all, or a longer one in which it received
-// nothing.
+// Messages or Closed or with Close. One that has called Messages more than once is
+// expected back. One that holds the channel, as a range over it does, is not: it has a
+// short time after it has received all, or a longer one in which it received nothing.
 func (c *Conn) awaitAnswers() {
-	c.watching.Store(true)
+	c.attention.Or(watched)
 	// One who waits for Messages has just been woken, and is back as soon as it runs.
 	runtime.Gosched()
 	c.mu.Lock()
@@ -579,7 +580,7 @@ func (c *Conn) awaitAnswers() {
 	ticker := time.NewTicker(answerGrace)
 	defer ticker.Stop()
 	left := len(c.messages)
-	for idle := time.Duration(0); idle < receiveGrace; idle += answerGrace {
+	for idle := time.Duration(0); idle < returnGrace; idle += answerGrace {
 		select {
 		case <-done:
 			return
@@ -588,7 +589,7 @@ func (c *Conn) awaitAnswers() {
 		case <-ticker.C:
 		}
 		before := left
-		if left = len(c.messages); left == 0 && before == 0 {
+		if left = len(c.messages); left == 0 && before == 0 && c.attention.Load()&^watched < askedAgain {
 			return
 		} else if left < before {
 			idle = 0
@@ -692,7 +693,7 @@ func (c *Conn) conclude(err error) {
 	c.stopTimers()
 	c.endMessages()
 	c.finished = true
-	c.watching.Store(true)
+	c.attention.Or(watched)
 	c.signals.raise(ended)
 	c.publishLocked(time.Millisecond)
 	c.mu.Unlock()
@@ -753,7 +754,7 @@ func (c *Conn) settle(err error) CloseEvent {
 // cameBack notes that the application came back to the channels: if nothing is left
 // for it to receive, it has dealt with all that was.
 func (c *Conn) cameBack() {
-	if !c.watching.Load() || len(c.messages) > 0 {
+	if c.attention.Load()&watched == 0 || len(c.messages) > 0 {
 		return
 	}
 	c.mu.Lock()
