@@ -2,6 +2,8 @@ package websocket_test
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +62,65 @@ func TestReceivingIsBounded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Messages that came before a large one count with it, though each alone was not worth
+// noting.
+func TestReceiveBytesHoldForAll(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		const share = 1000
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 12, ReceiveBytes: 12 * share})
+		go func() {
+			sizes := append(slices.Repeat([]int{share}, 10), 2*share, 10*share, 12*share)
+			for _, n := range sizes {
+				p.conn.Write(p.encode(0x82, make([]byte, n))) // until nobody reads
+			}
+		}()
+		pass(time.Minute)
+		buffered := 0
+		for range len(c.Messages()) {
+			buffered += len((<-c.Messages()).Data)
+		}
+		if buffered > 12*share {
+			t.Errorf("%d bytes were buffered, ReceiveBytes is %d", buffered, 12*share)
+		}
+		c.Abort()
+		wantClosed(t, c, 1006)
+		p.hangUp()
+	})
+}
+
+// For room in bytes a connection has to look. It does so ever more seldom: twenty of
+// which each gets room at another moment of the same second notice that at two at most.
+func TestRoomIsLookedForSeldom(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		began := time.Now()
+		noticed := make(chan time.Duration, 20)
+		for i := range cap(noticed) {
+			c, p := open(t, l, websocket.AcceptOptions{ReceiveBytes: 100})
+			for range 2 {
+				p.sendFrame(0x82, strings.Repeat("x", 100))
+			}
+			go func() {
+				pass(time.Until(began.Add(time.Minute + time.Duration(i)*50*time.Millisecond)))
+				<-c.Messages()
+				<-c.Messages()
+				noticed <- time.Since(began)
+				c.Abort()
+				<-c.Closed()
+			}()
+		}
+		moments := map[time.Duration]bool{}
+		for range cap(noticed) {
+			at := <-noticed
+			if moments[at] = true; at > 62*time.Second {
+				t.Errorf("noticed after %v", at)
+			}
+		}
+		if len(moments) > 2 {
+			t.Errorf("noticed at %d moments", len(moments))
+		}
+	})
 }
 
 // Sending goes on while receiving does not.

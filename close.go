@@ -31,12 +31,13 @@ type flush struct {
 // then it ends the connection without. So ctx is not to be the one whose end is the
 // reason for closing.
 //
-// Messages that come meanwhile are delivered if the application goes on to receive; if
-// it does not, as when the goroutine that would is the one that is here, they are
-// discarded after a quarter of a second. Those that Messages has already stay there, and
-// Closed waits for them, until they are received, or Abort, or the CloseTimeout. A
-// select loop that wants every last message calls "go c.Close(...)" and goes on until
-// Closed.
+// Messages that come meanwhile are delivered if the application goes on to receive: once
+// it has received one after the call it may be as slow as the CloseTimeout allows. If
+// there is no room for one and for a second nothing has been received, as when the
+// goroutine that would is the one that is here, that and all after it are discarded.
+// Those that Messages has already stay there, and Closed waits for them, until they are
+// received, or Abort, or nothing was received for the CloseTimeout. A select loop that
+// wants every last message calls "go c.Close(...)" and goes on until Closed.
 //
 // StatusNoStatusReceived with an empty reason sends a close frame without a code.
 //
@@ -120,15 +121,32 @@ func (c *Conn) abort() {
 
 // contextEnded ends the connection with the context of its options.
 func (c *Conn) contextEnded() {
-	cause := fmt.Errorf("%w: %w", errContextEnded, context.Cause(c.context))
+	cause := c.contextCause()
 	c.report(cause)
 	c.beginClose(StatusGoingAway, "", min(contextCloseTimeout, c.closeTimeout))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.transport == nil {
-		c.failLocked(cause)
+		c.giveUp(cause)
 	}
 	c.abandonReceived()
+}
+
+// contextCause is the end of the context of the options.
+func (c *Conn) contextCause() error {
+	return fmt.Errorf("%w: %w", errContextEnded, context.Cause(c.context))
+}
+
+// noteCause notes what has ended the connection, unless something has before: the end of
+// the context in the options comes before all that it leads to.
+func (c *Conn) noteCause(cause error) {
+	switch {
+	case c.atEnd().cause != nil:
+	case c.context != nil && c.context.Err() != nil:
+		c.end.cause = c.contextCause()
+	default:
+		c.end.cause = cause
+	}
 }
 
 // beginClose queues the close frame, unless one is, and starts the time that the
@@ -144,7 +162,10 @@ func (c *Conn) beginClose(code StatusCode, reason string, timeout time.Duration)
 	}
 	c.beginClosing()
 	c.limitClosing(timeout)
-	c.signals.raise(leaving)
+	if !c.signals.raised(leaving) {
+		c.end.takenBefore = c.taken()
+		c.signals.raise(leaving)
+	}
 	c.kick()
 }
 
@@ -179,8 +200,21 @@ func (c *Conn) limitClosing(timeout time.Duration) {
 	}
 	c.atEnd().closeBy = by
 	c.atEnd().closeTimer = time.AfterFunc(timeout, func() {
-		c.fail(&TimeoutError{"close frame from the peer", timeout}, 0)
+		c.fail(&TimeoutError{c.missing(), timeout}, 0)
 	})
+}
+
+// missing is what the closing handshake waits for.
+func (c *Conn) missing() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.transport == nil:
+		return "opening handshake"
+	case !c.closeSent:
+		return "room to write the close frame"
+	}
+	return "close frame from the peer"
 }
 
 // abandon ends the connection for the cause, and gives up what was received.
@@ -196,12 +230,6 @@ func (c *Conn) abandonReceived() {
 	c.signals.raise(leaving)
 	c.signals.raise(abandoned)
 	c.publishLocked(0)
-}
-
-func (c *Conn) hasAbandoned() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.signals.raised(abandoned)
 }
 
 func (c *Conn) isBroken() bool {
@@ -224,35 +252,71 @@ func (c *Conn) fail(cause error, linger time.Duration) {
 		c.mu.Unlock()
 		return
 	}
-	c.failLocked(cause)
+	c.giveUp(cause)
 	c.mu.Unlock()
 	c.freeReader(linger)
 }
 
-// failLocked records the first cause, gives up what is queued and frees whoever
-// waits for the writer, the writer itself included.
+// failLocked is fail for the writer, which has not written all that it had.
 func (c *Conn) failLocked(cause error) {
-	if c.atEnd().cause == nil {
-		c.atEnd().cause = cause
-	}
-	c.broken = true
+	c.atEnd().lost = true
+	c.giveUp(cause)
+}
+
+// giveUp records the first cause, gives up what is queued and frees whoever waits for
+// the writer, the writer itself included.
+func (c *Conn) giveUp(cause error) {
+	c.noteCause(cause)
+	c.attention.Or(watched)
 	c.beginClosing()
-	c.dropQueued()
-	c.settleFlushes()
-	c.settlePings()
+	c.breakOff()
 	if cancel := c.extra().cancelConnect; cancel != nil {
 		cancel()
 	}
 	if c.transport != nil {
 		c.transport.setWriteDeadline(past)
 	}
-	if c.atEnd().abandonTimer == nil && !c.signals.raised(abandoned) {
-		c.atEnd().abandonTimer = time.AfterFunc(c.closeTimeout, func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.abandonReceived()
-		})
+	if c.atEnd().abandonTimer == nil {
+		c.awaitReceiver()
 	}
+}
+
+// awaitReceiver gives up what the application has not received where it receives nothing
+// for the close timeout.
+func (c *Conn) awaitReceiver() {
+	if c.published || c.signals.raised(abandoned) {
+		return
+	}
+	if c.atEnd().abandonTimer != nil {
+		c.end.abandonTimer.Stop()
+	}
+	taken := c.taken()
+	c.end.abandonTimer = time.AfterFunc(c.closeTimeout, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.taken() != taken {
+			c.awaitReceiver()
+			return
+		}
+		c.end.ignored = !c.signals.raised(abandoned)
+		c.abandonReceived()
+	})
+}
+
+// taken is how many messages the application has received, and one more while the reader
+// waits for it to make room.
+func (c *Conn) taken() uint64 {
+	waiting := len(c.messages) // read first: it grows after the count of all
+	return c.received.messages.Load() - uint64(waiting)
+}
+
+// breakOff has nothing more written but what is being written.
+func (c *Conn) breakOff() {
+	c.broken = true
+	c.dropQueued()
+	c.atEnd().lost = c.end.lost || c.written < c.queued
+	c.settleFlushes()
+	c.settlePings()
 }
 
 // past is a deadline that has expired.
@@ -270,6 +334,7 @@ func (c *Conn) freeReader(linger time.Duration) {
 	switch {
 	case t == nil || freed:
 	case linger > 0:
+		c.atEnd().lingerReads = c.received.calls.Load()
 		err = t.setReadDeadline(time.Now().Add(linger))
 	default:
 		c.freed = true
@@ -288,7 +353,11 @@ func (c *Conn) freeReader(linger time.Duration) {
 func (c *Conn) dropQueued() {
 	c.dropUnsent()
 	if c.carry != nil {
-		c.written += uint64(c.carry.messages)
+		messages := c.carry.messages
+		if c.carry.close {
+			messages--
+		}
+		c.unqueue(c.carry.messages, messages)
 		c.give(c.carry.messages, c.carry.size)
 		c.carry.buffer.Release()
 		c.carry = nil
@@ -300,7 +369,7 @@ func (c *Conn) dropQueued() {
 func (c *Conn) dropUnsent() {
 	if c.data != nil {
 		messages, size := c.data.counted()
-		c.written += uint64(c.data.count)
+		c.unqueue(c.data.count, messages)
 		c.give(messages, size)
 		c.data.recycle()
 	}
@@ -310,10 +379,29 @@ func (c *Conn) dropUnsent() {
 	c.data, c.urgent = nil, nil
 }
 
+// unqueue takes the last frames in the queue, so many of them messages, for never queued.
+// Who waits for them is told when those before are written.
+func (c *Conn) unqueue(frames, messages int) {
+	c.queued -= uint64(frames)
+	c.atEnd().lost = c.end.lost || messages > 0
+	for f := c.extra().flushes; f != nil; f = f.next {
+		if f.target <= c.queued {
+			continue
+		}
+		f.target = c.queued
+		if messages > 0 {
+			f.err = c.closedError()
+		}
+	}
+}
+
 // addFlush waits for what is queued so far.
 func (c *Conn) addFlush() *flush {
 	x := c.makeExtra()
 	f := &flush{target: c.queued, done: make(chan struct{}), next: x.flushes}
+	if c.end != nil && c.end.lost {
+		f.err = c.closedError()
+	}
 	x.flushes = f
 	c.settleFlushes()
 	return f
@@ -329,10 +417,10 @@ func (c *Conn) settleFlushes() {
 	for f := x.flushes; f != nil; {
 		next := f.next
 		switch {
+		case f.target <= c.written:
+			close(f.done)
 		case c.broken:
 			f.err = c.closedError()
-			close(f.done)
-		case f.target <= c.written:
 			close(f.done)
 		default:
 			f.next, waiting = waiting, f
@@ -351,7 +439,6 @@ func (c *Conn) Flush(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	f := c.addFlush()
-	ended := c.signals.wait(ended)
 	c.mu.Unlock()
 	select {
 	case <-f.done:
@@ -359,10 +446,8 @@ func (c *Conn) Flush(ctx context.Context) error {
 	default:
 	}
 	select {
-	case <-f.done:
+	case <-f.done: // by the end of the connection too
 		return f.err
-	case <-ended:
-		return c.closeError()
 	case <-ctx.Done():
 		c.forgetFlush(f)
 		return ctx.Err()
@@ -397,19 +482,10 @@ func (c *Conn) closedError() error {
 	return ErrClosed
 }
 
-func (c *Conn) closeError() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closedError()
-}
-
 // stopWriter ends the writer, whatever it waits for.
 func (c *Conn) stopWriter() {
 	c.mu.Lock()
-	c.broken = true
-	c.dropQueued()
-	c.settleFlushes()
-	c.settlePings()
+	c.breakOff()
 	if !c.writing {
 		c.mu.Unlock()
 		return
@@ -436,12 +512,8 @@ func (c *Conn) stopTimers() {
 	if stop := c.extra().stopContext; stop != nil {
 		stop()
 	}
-	if c.atEnd().abandonTimer == nil && len(c.messages) > 0 {
-		c.atEnd().abandonTimer = time.AfterFunc(c.closeTimeout, func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.abandonReceived()
-		})
+	if len(c.messages) > 0 {
+		c.awaitReceiver() // anew, as nothing is on its way to it any more
 	}
 }
 

@@ -3,9 +3,12 @@ package websocket_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/chanws/websocket"
 )
@@ -256,6 +259,88 @@ func TestCloseErrorAfterTheHandshake(t *testing.T) {
 	}
 	wantClosed(t, c, 4000)
 	p.hangUp()
+}
+
+// The answer to the last message before the peer's close frame goes out before this
+// side's, where the application is known to come back for the next.
+func TestAnswerBeforeTheCloseFrame(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		go func() {
+			for m := range messagesEachAskedFor(c) {
+				pass(200 * time.Millisecond)
+				if err := c.Send(t.Context(), m); err != nil {
+					t.Errorf("Send: %v", err)
+				}
+			}
+		}()
+		p.sendFrame(0x81, "first")
+		p.wantFrame(0x81, "first")
+		p.sendFrame(0x81, "last")
+		p.sendClose(1000, "")
+		p.wantFrame(0x81, "last")
+		began := time.Now()
+		p.wantClose(1000)
+		wantAfter(t, "the close frame", began, 0)
+		p.hangUp()
+		wantClosed(t, c, 1000)
+	})
+}
+
+// messagesEachAskedFor are those of Messages, called for each.
+func messagesEachAskedFor(c *websocket.Conn) iter.Seq[websocket.Message] {
+	return func(yield func(websocket.Message) bool) {
+		for {
+			m, ok := <-c.Messages()
+			if !ok || !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// An application that holds the channels does not make the closing slow.
+func TestNoAnswerBeforeTheCloseFrame(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		closed := c.Closed()
+		go func() {
+			for range c.Messages() {
+			}
+		}()
+		p.sendFrame(0x81, "first")
+		p.sendFrame(0x81, "last")
+		began := time.Now()
+		p.sendClose(1000, "")
+		p.wantClose(1000)
+		if d := time.Since(began); d > 50*time.Millisecond {
+			t.Errorf("the close frame came after %v", d)
+		}
+		p.hangUp()
+		<-closed
+	})
+}
+
+// The peer's close frame begins the closing, and does not end the sending: the answers to
+// what came before it go out.
+func TestStateAfterThePeersCloseFrame(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{})
+		p.sendFrame(0x81, "question")
+		p.sendClose(1000, "")
+		synctest.Wait()
+		if s := c.State(); s != websocket.StateClosing {
+			t.Errorf("state is %v", s)
+		}
+		wantMessage(t, c, "question")
+		if err := c.Send(t.Context(), websocket.Text("answer")); err != nil {
+			t.Errorf("Send: %v", err)
+		}
+		p.wantFrame(0x81, "answer")
+		p.wantClose(1000)
+		p.hangUp()
+		wantClosed(t, c, 1000)
+	})
 }
 
 // A Close whose context has ended already still tells the peer, if nothing waits before

@@ -37,13 +37,16 @@ type Conn struct {
 	unsettled     *unsettled // what consume has left
 	discarding    int32      // messages that nobody received after Close
 	messagesEnded bool
+	receiving     bool // the application has received since Close
+	delayed       bool // by the application, after the connection had failed
 
 	secure bool // the peer opened a wss:// URL
 
 	backlog  atomic.Bool   // the read loop has more input at hand
 	waiting  atomic.Bool   // the read loop waits for the application, not for the peer
-	watching atomic.Bool   // it matters that the application comes back to the channels
 	activity atomic.Uint32 // reads; the sign of life
+
+	attention atomic.Uint32 // how often Messages was called, up to askedAgain, and whether watched
 
 	received counters // the reader's, for Stats
 
@@ -56,6 +59,11 @@ type Conn struct {
 	mu sync.Mutex
 	state
 }
+
+const (
+	askedAgain = 2       // the application does not hold the channel
+	watched    = 1 << 31 // it matters that the application comes back to the channels, or receives
+)
 
 // state is what the lock guards.
 type state struct {
@@ -102,7 +110,12 @@ type ending struct {
 	receivedCode   StatusCode
 	receivedReason string
 	event          CloseEvent
-	untold         error // the first for Errors, while that has no channel
+	untold         error         // the first for Errors, while that has no channel
+	lost           bool          // not all that was sent was written
+	lingerReads    uint64        // how many there were when the linger began
+	lingered       time.Duration // beyond the first
+	takenBefore    uint64        // what the application has received before Close: taken
+	ignored        bool          // the application gave up what it had not received by not receiving
 	closeTimer     *time.Timer
 	closeBy        time.Time // when closeTimer ends the connection
 	abandonTimer   *time.Timer
@@ -214,17 +227,21 @@ func (c *Conn) Opened() <-chan struct{} {
 // Messages gives the messages received, in order, and is closed after the last
 // one. A connection whose messages are not received stops reading, once as many are
 // buffered as the options allow: then it does not learn that the peer has closed or
-// is gone either, until the application goes on, or calls Close or Abort.
+// is gone either, until the application goes on, or calls Close or Abort. After Close
+// messages are delivered to an application that goes on to receive: see [Conn.Close].
 func (c *Conn) Messages() <-chan Message {
+	if a := c.attention.Load(); a&^watched < askedAgain {
+		c.attention.CompareAndSwap(a, a+1)
+	}
 	c.cameBack()
 	return c.messages
 }
 
 // Errors tells what ended the connection otherwise than by a closing handshake: the
 // handshake that failed, the protocol, the network, a timeout, an Abort of its own, the end
-// of the Context in the options; and of messages that were discarded after Close. Nobody
-// has to read it. It keeps the first few errors and drops the
-// newest, and is closed when Closed is ready.
+// of the Context in the options; and of messages that were discarded because nobody received
+// them, after Close or after the connection had failed. Nobody has to read it. It keeps the
+// first few errors and drops the newest, and is closed when Closed is ready.
 func (c *Conn) Errors() <-chan error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -234,8 +251,8 @@ func (c *Conn) Errors() <-chan error {
 // Closed gives exactly one event and is closed then. It becomes ready after the
 // last message has been received from Messages, so that a select that sees both
 // ready loses nothing; or after the application has given the rest up: by Abort, by
-// a Close whose context ended, by the end of the context in the options, or by not
-// receiving for the close timeout after the connection was gone. Waiting for Closed
+// a Close whose context ended, by the end of the context in the options, or by
+// receiving nothing for the close timeout after the connection was gone. Waiting for Closed
 // alone is not enough on a connection that may receive messages: see [Conn.Messages].
 func (c *Conn) Closed() <-chan CloseEvent {
 	c.cameBack()
@@ -264,10 +281,15 @@ func (c *Conn) sendEvent(ch chan CloseEvent) {
 	close(ch)
 }
 
-// State tells where the connection stands.
+// State tells where the connection stands. It is StateClosing as soon as the peer's
+// close frame has been read, and Send works on then, for answers to the messages before
+// it, until this side's is on its way.
 func (c *Conn) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.phase == StateOpen && c.closeReceived {
+		return StateClosing
+	}
 	return c.phase
 }
 

@@ -98,10 +98,13 @@ with the option Fragments.
 [Conn.Close] sends what is queued and a close frame, and waits for the peer's.
 Messages may come until then: in a select loop call it in a goroutine of its own, and
 go on to receive until Messages is closed. If nobody receives meanwhile, what comes is
-discarded soon.
+discarded after a second.
 
 When the peer closes, what is queued and what the application answers to the messages
-before the close frame is sent first.
+before the close frame is sent first. The answer to the last of them has 250 ms, where
+the application has called Messages before each, as a select loop does; in a range over
+the channel, and to a message that is the first of all, 20 ms: there nothing tells when
+the application has done with it. Later ones get [ErrClosed].
 
 [Conn.Abort] ends the connection at once. It is right in a defer: after Close it does
 nothing. A connection that has ended leaves no goroutine.

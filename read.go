@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,20 +19,25 @@ import (
 const (
 	// leaveGrace is how long a message that arrives after the application has
 	// called Close waits to be received, before the application is taken to have
-	// stopped. The goroutine that would receive may be the one that is in Close.
-	leaveGrace = 250 * time.Millisecond
+	// stopped: one that has received nothing since. The goroutine that would receive
+	// may be the one that is in Close.
+	leaveGrace = time.Second
 
 	// answerGrace is how long the answer to the peer's close frame waits for the
 	// answer to the last message before it.
 	answerGrace = 20 * time.Millisecond
 
+	// returnGrace is how long it waits for an application that is expected back, or
+	// has messages before it to receive.
+	returnGrace = 250 * time.Millisecond
+
 	// maxRoomAhead is the most bytes that are made room for before anything has been
 	// made of a message by the extensions.
 	maxRoomAhead = 64 << 10
 
-	// lingerTimeout is how long a connection that is over for us waits for the
-	// peer to end its side, so that what was sent last is not lost to a reset
-	// (RFC 6455, section 7.1.1).
+	// lingerTimeout is how long a connection that is over for us waits for more from
+	// the peer, and for it to end its side, so that what was sent last is not lost to
+	// a reset (RFC 6455, section 7.1.1).
 	lingerTimeout = time.Second
 )
 
@@ -135,10 +142,40 @@ func (c *Conn) readMore() error {
 		return c.rest()
 	}
 	if err != nil {
-		return err
+		return c.lingerOn(err)
 	}
 	c.noteRead()
 	return c.resume()
+}
+
+// lingerOn has a read made again that the linger of a failed connection has ended, if
+// something came within it, or the application kept the reader from reading: what the
+// peer said before it left may still be in the socket. It does so for as many times as fit
+// into the close timeout, so that a peer which goes on to send does not keep it for ever.
+func (c *Conn) lingerOn(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.broken || c.freed || !c.readsOn() {
+		return err
+	}
+	reads, end := c.received.calls.Load(), c.atEnd()
+	if reads == end.lingerReads && !c.delayed || end.lingered >= c.closeTimeout {
+		return err
+	}
+	c.delayed, end.lingerReads = false, reads
+	end.lingered += lingerTimeout
+	c.transport.setReadDeadline(time.Now().Add(lingerTimeout))
+	return nil
+}
+
+// readsOn reports whether the transport can read after a deadline that has expired, as a
+// stream can not.
+func (c *Conn) readsOn() bool {
+	switch c.transport.(type) {
+	case *socketTransport, *connTransport:
+		return true
+	}
+	return false
 }
 
 // noBacklog notes that what is at hand makes no message.
@@ -339,6 +376,7 @@ func (c *Conn) deliverWaiting(m Message) {
 	}
 	if c.deliverLate(m) {
 		c.remember(len(m.Data))
+		c.delayed = c.attention.Load()&watched != 0
 		return
 	}
 	c.discarding++
@@ -351,8 +389,8 @@ func (c *Conn) deliverLate(m Message) bool {
 	c.mu.Lock()
 	leaving := c.signals.wait(leaving)
 	c.mu.Unlock()
-	if !c.fitsInbox(len(m.Data)) {
-		c.awaitInbox(len(m.Data), leaving)
+	if !c.awaitInbox(len(m.Data), leaving, nil) {
+		return c.deliverLast(m)
 	}
 	select {
 	case c.messages <- m:
@@ -366,16 +404,30 @@ func (c *Conn) deliverLate(m Message) bool {
 func (c *Conn) deliverLast(m Message) bool {
 	c.mu.Lock()
 	abandoned := c.signals.wait(abandoned)
+	grace := time.NewTimer(c.graceOfLeaving())
 	c.mu.Unlock()
-	grace := time.NewTimer(leaveGrace)
 	defer grace.Stop()
+	if !c.awaitInbox(len(m.Data), abandoned, grace.C) {
+		return false
+	}
 	select {
 	case c.messages <- m:
+		c.receiving = true
 		return true
 	case <-abandoned:
 	case <-grace.C:
 	}
 	return false
+}
+
+// graceOfLeaving is how long the application has to receive a message after Close: as long
+// as the closing may take, if it has received any.
+func (c *Conn) graceOfLeaving() time.Duration {
+	left := time.Until(c.atEnd().closeBy)
+	if c.receiving || c.taken() > c.end.takenBefore+1 { // one waits
+		return left
+	}
+	return min(leaveGrace, left)
 }
 
 // inboxSizes are the sizes of the last messages delivered, a ring.
@@ -410,25 +462,40 @@ func (c *Conn) remember(size int) {
 		if size <= c.receiveShare {
 			return
 		}
-		c.sizes = &inboxSizes{ring: make([]int, cap(c.messages))}
+		// Those before were not noted: each has at most its share.
+		ring := slices.Repeat([]int{c.receiveShare}, cap(c.messages))
+		c.sizes = &inboxSizes{ring: ring}
 	}
 	c.sizes.ring[c.sizes.next] = size
 	c.sizes.next = (c.sizes.next + 1) % len(c.sizes.ring)
 }
 
-// awaitInbox waits until a message of the size fits, or the application leaves. A channel
-// does not tell when something is taken from it, so this looks, less and less often: soon
-// enough for one who receives, seldom for one who does not.
-func (c *Conn) awaitInbox(size int, leaving <-chan struct{}) {
-	for pause := 20 * time.Microsecond; !c.fitsInbox(size); pause = min(2*pause, 50*time.Millisecond) {
+// awaitInbox waits until a message of the size fits, and reports false where one of the
+// channels ends that. A channel does not tell when something is taken from it, so this
+// looks, less and less often: soon enough for one who receives, seldom for one who does
+// not.
+func (c *Conn) awaitInbox(size int, leaving <-chan struct{}, late <-chan time.Time) bool {
+	for pause := 20 * time.Microsecond; !c.fitsInbox(size); pause = longer(pause) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
+			continue
 		case <-leaving:
-			timer.Stop()
-			return
+		case <-late:
 		}
+		timer.Stop()
+		return false
 	}
+	return true
+}
+
+// longer is the pause after one in awaitInbox: soon a sixteenth of the time waited so far,
+// so that who has been away for long is back for no more than that before it is noticed.
+func longer(pause time.Duration) time.Duration {
+	if pause < 50*time.Millisecond {
+		return 2 * pause
+	}
+	return min(pause+pause/16, time.Second)
 }
 
 // answerClose completes the closing handshake that the peer began, with the code and
@@ -499,11 +566,11 @@ func (c *Conn) endMessages() {
 // close frame: "An endpoint MAY delay sending a Close frame until its current message
 // is sent". A library that calls back has that for nothing; here the application may
 // not have received them yet. It has answered when it comes back for more, to
-// Messages or Closed or with Close; where it holds the channels and calls neither,
-// a short time after it has received all, or a longer one in which it received
-// nothing.
+// Messages or Closed or with Close. One that has called Messages more than once is
+// expected back. One that holds the channel, as a range over it does, is not: it has a
+// short time after it has received all, or a longer one in which it received nothing.
 func (c *Conn) awaitAnswers() {
-	c.watching.Store(true)
+	c.attention.Or(watched)
 	// One who waits for Messages has just been woken, and is back as soon as it runs.
 	runtime.Gosched()
 	c.mu.Lock()
@@ -516,7 +583,7 @@ func (c *Conn) awaitAnswers() {
 	ticker := time.NewTicker(answerGrace)
 	defer ticker.Stop()
 	left := len(c.messages)
-	for idle := time.Duration(0); idle < leaveGrace; idle += answerGrace {
+	for idle := time.Duration(0); idle < returnGrace; idle += answerGrace {
 		select {
 		case <-done:
 			return
@@ -525,7 +592,7 @@ func (c *Conn) awaitAnswers() {
 		case <-ticker.C:
 		}
 		before := left
-		if left = len(c.messages); left == 0 && before == 0 {
+		if left = len(c.messages); left == 0 && before == 0 && c.attention.Load()&^watched < askedAgain {
 			return
 		} else if left < before {
 			idle = 0
@@ -603,12 +670,12 @@ func (d *discard) Idle() {
 // conclude ends the connection: the writer, the transport, all who wait, and the
 // channels, in this order.
 func (c *Conn) conclude(err error) {
-	if n := c.discarding; n > 0 && !c.hasAbandoned() {
-		c.report(fmt.Errorf(errDiscardedFmt, n, leaveGrace))
+	if err := c.discarded(); err != nil {
+		c.report(err)
 	}
 	event := c.settle(err)
 	if event.Err != nil {
-		if _, told := err.(*ProtocolError); !told {
+		if _, told := err.(*ProtocolError); !told && !errors.Is(event.Err, errContextEnded) {
 			c.report(event.Err)
 		}
 	}
@@ -632,11 +699,32 @@ func (c *Conn) conclude(err error) {
 	c.stopTimers()
 	c.endMessages()
 	c.finished = true
-	c.watching.Store(true)
+	c.attention.Or(watched)
 	c.signals.raise(ended)
 	c.publishLocked(time.Millisecond)
 	c.mu.Unlock()
 	c.logEnd(event)
+}
+
+// errIgnoredFmt tells of messages discarded without a Close.
+const errIgnoredFmt = "websocket: %d messages discarded: none was received for %v after the connection had failed"
+
+// discarded tells of messages that were discarded, unless the application has said that
+// it gives them up.
+func (c *Conn) discarded() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.discarding == 0:
+		return nil
+	case !c.signals.raised(abandoned) && c.receiving:
+		return fmt.Errorf(errDiscardedFmt, c.discarding, c.closeTimeout)
+	case !c.signals.raised(abandoned):
+		return fmt.Errorf(errDiscardedFmt, c.discarding, leaveGrace)
+	case c.end.ignored:
+		return fmt.Errorf(errIgnoredFmt, c.discarding, c.closeTimeout)
+	}
+	return nil
 }
 
 // settle decides how the connection ended (RFC 6455, section 7.1.5).
@@ -655,12 +743,10 @@ func (c *Conn) settle(err error) CloseEvent {
 	if c.atEnd().cause == nil && c.closeSent && !c.writer.Supports(codec.OpClose) {
 		return CloseEvent{Code: StatusNoStatusReceived, Clean: true}
 	}
-	if c.atEnd().cause == nil {
-		c.atEnd().cause = c.writeFailed(err) // on a stream, that ends the reading too
-		if err == io.EOF {
-			c.atEnd().cause = errUnexpected
-		}
+	if err == io.EOF {
+		err = errUnexpected
 	}
+	c.noteCause(c.writeFailed(err)) // on a stream, that ends the reading too
 	event := CloseEvent{Code: StatusAbnormalClosure, Err: c.atEnd().cause}
 	if broken, ok := c.atEnd().cause.(*ProtocolError); ok {
 		event.Code, event.Reason = broken.Code, broken.Reason
@@ -674,7 +760,7 @@ func (c *Conn) settle(err error) CloseEvent {
 // cameBack notes that the application came back to the channels: if nothing is left
 // for it to receive, it has dealt with all that was.
 func (c *Conn) cameBack() {
-	if !c.watching.Load() || len(c.messages) > 0 {
+	if c.attention.Load()&watched == 0 || len(c.messages) > 0 {
 		return
 	}
 	c.mu.Lock()

@@ -308,8 +308,79 @@ func TestFlush(t *testing.T) {
 		}
 		c.Abort()
 		wantClosed(t, c, 1006)
-		wantIs(t, "Flush", c.Flush(context.Background()), websocket.ErrClosed)
+		if err := c.Flush(context.Background()); err != nil {
+			t.Errorf("Flush after the end: %v", err)
+		}
 	})
+}
+
+// After the end Flush tells whether all was written, however it came.
+func TestFlushAfterTheEnd(t *testing.T) {
+	for name, end := range map[string]func(c *websocket.Conn, p *peer){
+		"Close": func(c *websocket.Conn, p *peer) {
+			go c.Close(context.Background(), 1000, "")
+			p.wantClose(1000)
+			p.sendClose(1000, "")
+		},
+		"the peer's Close": func(_ *websocket.Conn, p *peer) {
+			p.sendClose(1000, "")
+			p.wantClose(1000)
+		},
+		"EOF":    func(*websocket.Conn, *peer) {},
+		"breach": func(_ *websocket.Conn, p *peer) { p.send("ff ff"); p.wantClose(1002) },
+		"Abort":  func(c *websocket.Conn, _ *peer) { c.Abort() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			on(t, everywhere, func(t *testing.T, l link) {
+				c, p := open(t, l, websocket.AcceptOptions{})
+				if err := c.Send(t.Context(), websocket.Text("all")); err != nil {
+					t.Fatal(err)
+				}
+				p.wantFrame(0x81, "all")
+				if err := c.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				end(c, p)
+				p.hangUp()
+				<-c.Closed()
+				if err := c.Flush(t.Context()); err != nil {
+					t.Errorf("Flush: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// Messages that were given up are not written: neither for one who waits for them nor for
+// one who asks later.
+func TestFlushOfWhatWasGivenUp(t *testing.T) {
+	for name, end := range map[string]func(c *websocket.Conn, p *peer){
+		"Abort":  func(c *websocket.Conn, _ *peer) { c.Abort() },
+		"breach": func(_ *websocket.Conn, p *peer) { p.send("ff ff") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				c, p := open(t, l, websocket.AcceptOptions{})
+				c.TrySend(websocket.Text("being written"))
+				synctest.Wait()
+				first := result(func() error { return c.Flush(context.Background()) })
+				synctest.Wait()
+				c.TrySend(websocket.Text("given up"))
+				both := result(func() error { return c.Flush(context.Background()) })
+				synctest.Wait()
+				end(c, p)
+				synctest.Wait()
+				frames := p.wantEnd()
+				if err := <-first; (err == nil) != (len(frames) > 0) {
+					t.Errorf("Flush of the first: %v, and the peer got %v", err, frames)
+				}
+				wantIs(t, "Flush", <-both, websocket.ErrClosed)
+				p.hangUp()
+				<-c.Closed()
+				wantIs(t, "Flush", c.Flush(context.Background()), websocket.ErrClosed)
+			})
+		})
+	}
 }
 
 // Wrong use gives typed errors, and does nothing.

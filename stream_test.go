@@ -346,7 +346,14 @@ func TestHTTP2Config(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			leavesNothing(t)
-			s := httptest.NewUnstartedServer(websocket.Handler(echoUnlessDeaf, nil))
+			var serving sync.WaitGroup // the deaf one has a second after its end
+			t.Cleanup(serving.Wait)
+			echo := websocket.Handler(echoUnlessDeaf, nil)
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				serving.Add(1)
+				defer serving.Done()
+				echo.ServeHTTP(w, r)
+			}))
 			s.EnableHTTP2 = true
 			s.Config.HTTP2 = test.config
 			s.StartTLS()

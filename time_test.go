@@ -3,9 +3,11 @@ package websocket_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -85,6 +87,30 @@ func TestCloseTimeoutOfAPeerThatDoesNotRead(t *testing.T) {
 		<-c.Closed()
 		wantAfter(t, "closed", began, 30*time.Second)
 	})
+}
+
+// What is told of a close timeout is what was waited for: not for the close frame of a
+// peer that sent it.
+func TestCloseTimeoutTellsWhatIsMissing(t *testing.T) {
+	for want, end := range map[string]func(c *websocket.Conn, p *peer){
+		"no room to write the close frame within 2s": func(_ *websocket.Conn, p *peer) { p.sendClose(1000, "") },
+		"no close frame from the peer within 2s": func(c *websocket.Conn, p *peer) {
+			go c.Close(context.Background(), 1000, "")
+			p.wantClose(1000)
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				c, p := open(t, l, websocket.AcceptOptions{CloseTimeout: 2 * time.Second})
+				end(c, p)
+				for range c.Messages() {
+				}
+				if e := <-c.Closed(); e.Err == nil || e.Err.Error() != "websocket: "+want {
+					t.Errorf("closed with %+v", e)
+				}
+			})
+		})
+	}
 }
 
 // The peer answers Close, but goes on to send for ever before.
@@ -425,7 +451,7 @@ func TestWriteTimeoutOfAnIdleConnection(t *testing.T) {
 	})
 }
 
-// What comes after Close waits a quarter of a second to be received.
+// What comes after Close waits a second to be received.
 func TestGraceOfLeaving(t *testing.T) {
 	timed(t, func(t *testing.T, l link) {
 		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1})
@@ -435,7 +461,7 @@ func TestGraceOfLeaving(t *testing.T) {
 		for _, s := range []string{"one", "two", "three", "four"} {
 			p.sendFrame(0x81, s)
 		}
-		wantAfter(t, "discarded", began, 250*time.Millisecond)
+		wantAfter(t, "discarded", began, time.Second)
 		p.sendClose(1000, "")
 		p.hangUp()
 		if err := <-closing; err != nil {
@@ -460,12 +486,82 @@ func TestGraceOfLeaving(t *testing.T) {
 			p.hangUp()
 		}()
 		for _, s := range []string{"one", "two", "three", "four"} {
-			pass(200 * time.Millisecond) // slow, but there
+			pass(900 * time.Millisecond) // slow, but there
 			wantMessage(t, c, s)
 		}
 		wantNoMessage(t, c)
 		<-closing
 		wantClosed(t, c, 1000)
+	})
+}
+
+// Once it has received something after Close, an application may be slow: where its inbox
+// was full then, where it became full later, in messages and in bytes.
+func TestCloseWaitsForASlowReceiver(t *testing.T) {
+	for name, test := range map[string]struct{ before, receiveMessages, receiveBytes int }{
+		"full":          {20, 3, 0},
+		"full later":    {3, 10, 0},
+		"full in bytes": {20, 10, 16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: test.receiveMessages, ReceiveBytes: test.receiveBytes})
+				p.conn.SetWriteDeadline(time.Time{})
+				send := func(from, to int) {
+					for i := from; i < to; i++ {
+						p.conn.Write(p.encode(0x81, fmt.Appendf(nil, "%08d", i)))
+					}
+				}
+				sent := result(func() error { send(0, test.before); return nil })
+				synctest.Wait()
+				closing := result(func() error { return c.Close(context.Background(), 1000, "") })
+				p.wantClose(1000)
+				wantMessage(t, c, "00000000")
+				go func() {
+					<-sent
+					send(test.before, 20)
+					p.conn.Write(p.encode(0x88, []byte(closePayload(1000, ""))))
+					p.hangUp()
+				}()
+				for i := 1; i < 20; i++ {
+					pass(1400 * time.Millisecond)
+					wantMessage(t, c, fmt.Sprintf("%08d", i))
+				}
+				wantNoMessage(t, c)
+				if err := <-closing; err != nil {
+					t.Errorf("Close: %v", err)
+				}
+				wantClosed(t, c, 1000)
+			})
+		})
+	}
+}
+
+// A slow receiver has the close timeout, and no more; what is discarded then is the end.
+func TestCloseTimeoutOfASlowReceiver(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1, CloseTimeout: 10 * time.Second})
+		go func() {
+			for i := range 20 {
+				p.conn.Write(p.encode(0x81, fmt.Append(nil, i)))
+			}
+		}()
+		began := time.Now()
+		closing := result(func() error { return c.Close(context.Background(), 1000, "") })
+		p.wantClose(1000)
+		got := 0
+		for m := range c.Messages() {
+			if m.String() != fmt.Sprint(got) {
+				t.Errorf("got %q, want %d", m.Data, got)
+			}
+			got++
+			pass(3 * time.Second)
+		}
+		<-closing
+		if d := time.Since(began); got < 4 || d > 16*time.Second {
+			t.Errorf("received %d messages in %v", got, d)
+		}
+		wantClosed(t, c, 1006)
 	})
 }
 
@@ -493,6 +589,32 @@ func TestContextOptionTakesASecond(t *testing.T) {
 				cancel()
 				<-c.Closed()
 				wantAfter(t, "closed", began, time.Second)
+			})
+		})
+	}
+}
+
+// The end of the context is what ended the connection, whatever it is that comes of it,
+// and is told of once.
+func TestContextOptionIsTheCause(t *testing.T) {
+	for name, then := range map[string]func(c *websocket.Conn, p *peer){
+		"nothing":     func(*websocket.Conn, *peer) {},
+		"an EOF":      func(_ *websocket.Conn, p *peer) { p.hangUp() },
+		"an Abort":    func(c *websocket.Conn, _ *peer) { c.Abort() },
+		"a late read": func(_ *websocket.Conn, p *peer) { p.wantClose(1001) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, l link) {
+				ctx, cancel := context.WithCancel(context.Background())
+				c, p := open(t, l, websocket.AcceptOptions{Context: ctx})
+				cancel()
+				synctest.Wait()
+				then(c, p)
+				wantIs(t, "Closed", wantClosed(t, c, 1006).Err, context.Canceled)
+				wantIs(t, "Errors", <-c.Errors(), context.Canceled)
+				if err, ok := <-c.Errors(); ok {
+					t.Errorf("Errors has %v too", err)
+				}
 			})
 		})
 	}
@@ -555,4 +677,138 @@ func TestAbandonedMessages(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An application that receives, however slowly, has every message before Closed is ready,
+// be it in Messages when the connection fails, or on its way there.
+func TestFailureWaitsForASlowReceiver(t *testing.T) {
+	for name, fail := range map[string]func(c *websocket.Conn, p *peer){
+		"an EOF":          func(_ *websocket.Conn, p *peer) { p.hangUp() },
+		"a write timeout": func(c *websocket.Conn, _ *peer) { c.Send(context.Background(), websocket.Text("not read")) },
+	} {
+		for _, messages := range []int{12, 40} {
+			t.Run(fmt.Sprint(name, " with ", messages), func(t *testing.T) {
+				timed(t, func(t *testing.T, l link) {
+					c, p := open(t, l, websocket.AcceptOptions{WriteTimeout: 100 * time.Millisecond})
+					var all []byte
+					for i := range messages {
+						all = append(all, p.encode(0x81, fmt.Append(nil, i))...)
+					}
+					p.write(all)
+					fail(c, p)
+					for i := range messages {
+						select {
+						case m := <-c.Messages():
+							if m.String() != fmt.Sprint(i) {
+								t.Fatalf("got %q, want %d", m.Data, i)
+							}
+						case e := <-c.Closed():
+							t.Fatalf("closed with %+v before message %d", e, i)
+						}
+						pass(20 * time.Second)
+					}
+					wantNoMessage(t, c)
+					wantClosed(t, c, 1006)
+				})
+			})
+		}
+	}
+}
+
+// What nobody receives after a failure is given up and told of, as nobody has asked for
+// that.
+func TestFailureTellsOfDiscardedMessages(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1, CloseTimeout: 7 * time.Second, WriteTimeout: time.Second})
+		p.write(append(p.encode(0x81, []byte("kept")), p.encode(0x81, []byte("discarded"))...))
+		synctest.Wait()
+		began := time.Now()
+		c.Send(context.Background(), websocket.Text("not read"))
+		<-c.Closed()
+		wantAfter(t, "closed", began, 8*time.Second)
+		wantMessage(t, c, "kept")
+		wantNoMessage(t, c)
+		if err := <-c.Errors(); err == nil || !strings.Contains(err.Error(), "1 messages discarded") {
+			t.Errorf("Errors begins with %v", err)
+		}
+	})
+}
+
+// That an answer can not be written takes nothing from what the peer has said: not even
+// where the application takes longer for it than the connection lingers.
+func TestWriteFailureLosesNothingReceived(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		const messages = 30
+		c, p := open(t, l, websocket.AcceptOptions{WriteTimeout: 100 * time.Millisecond})
+		p.conn.SetWriteDeadline(time.Time{})
+		go func() {
+			for i := range messages {
+				p.conn.Write(p.encode(0x81, fmt.Append(nil, i)))
+			}
+			p.conn.Write(p.encode(0x88, []byte(closePayload(1000, "bye"))))
+		}()
+		synctest.Wait()
+		for i := range messages {
+			wantMessage(t, c, fmt.Sprint(i))
+			c.Send(t.Context(), websocket.Text("not read"))
+			pass(3 * time.Second)
+		}
+		wantNoMessage(t, c)
+		if e := wantClosed(t, c, 1000); e.Reason != "bye" || e.Clean {
+			t.Errorf("closed with %+v", e)
+		}
+	})
+}
+
+// The same on sockets, whose clock of idleness is the read deadline too.
+func TestResetLosesNothingReceived(t *testing.T) {
+	on(t, sockets, func(t *testing.T, l link) {
+		const messages = 20
+		c, p := open(t, l, websocket.AcceptOptions{ReceiveMessages: 1})
+		var all []byte // in one write, as a reset takes back what the network has yet to take
+		for i := range messages {
+			all = append(all, p.encode(0x82, fmt.Appendf(nil, "%2000d", i))...)
+		}
+		p.write(append(all, p.encode(0x88, []byte(closePayload(1000, "bye")))...))
+		p.hangUp()
+		for c.Send(t.Context(), websocket.Text("an answer")) == nil {
+			pass(time.Millisecond)
+		}
+		pass(lingers + 100*time.Millisecond)
+		for i := range messages {
+			wantMessage(t, c, fmt.Sprintf("%2000d", i))
+		}
+		wantNoMessage(t, c)
+		if e := wantClosed(t, c, 1000); e.Reason != "bye" {
+			t.Errorf("closed with %+v", e)
+		}
+	})
+}
+
+// lingers is how long a failed connection waits for more to come.
+const lingers = time.Second
+
+// A peer that goes on to send does not keep a failed connection for longer than the close
+// timeout, whether the application receives or not.
+func TestFailureEndsInTime(t *testing.T) {
+	timed(t, func(t *testing.T, l link) {
+		c, p := open(t, l, websocket.AcceptOptions{WriteTimeout: time.Second, CloseTimeout: 5 * time.Second})
+		sending := result(func() error {
+			for {
+				if _, err := p.conn.Write(p.encode(0x81, []byte("x"))); err != nil {
+					return err
+				}
+				pass(300 * time.Millisecond)
+			}
+		})
+		began := time.Now()
+		c.Send(t.Context(), websocket.Text("not read"))
+		for range c.Messages() {
+		}
+		if d := time.Since(began); d < 6*time.Second || d > 8*time.Second {
+			t.Errorf("ended after %v", d)
+		}
+		wantClosed(t, c, 1006)
+		<-sending
+	})
 }
