@@ -274,6 +274,9 @@ func (c *Conn) wroteScheduled(data *batch, left *codec.Buffer, err error) {
 	messages, size := data.count, data.size
 	c.sent.count(messages, size, 1)
 	c.leaveWriter()
+	if err != nil {
+		c.failLocked(c.writeFailed(err)) // before they count as written for those who Flush
+	}
 	if left != nil && c.broken {
 		left.Release()
 		left = nil
@@ -284,9 +287,6 @@ func (c *Conn) wroteScheduled(data *batch, left *codec.Buffer, err error) {
 	} else {
 		c.written += uint64(messages)
 		c.give(messages, size)
-	}
-	if err != nil {
-		c.failLocked(c.writeFailed(err))
 	}
 	data.recycle()
 	c.settleFlushes()

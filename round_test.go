@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -632,4 +633,31 @@ func BenchmarkToMany(b *testing.B) {
 			<-c.Closed()
 		}
 	}
+}
+
+// Who waits for a broadcast to be written is told that it was not.
+func TestFlushOfARoundThatFails(t *testing.T) {
+	near, far := roomyPair(t)
+	defer far.Close()
+	c := newConn((&AcceptOptions{}).settings())
+	c.mu.Lock()
+	c.open(&handshake{transport: newTransport(near, c), reader: c.readerFor(negotiate.Hybi13, nil), writer: serverEncoder})
+	c.mu.Unlock()
+	p, err := Prepare(Text("hi"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if scheduled, err := c.queueForRound(p); !scheduled || err != nil {
+		t.Fatal(scheduled, err)
+	}
+	c.mu.Lock()
+	f := c.addFlush()
+	c.mu.Unlock()
+	near.Close()
+	c.writeScheduled()
+	<-f.done
+	if !errors.Is(f.err, ErrClosed) {
+		t.Errorf("Flush: %v", f.err)
+	}
+	c.Abort() // there is no read loop
 }
