@@ -178,8 +178,7 @@ func (a *streamAttempt) run() error {
 		return a.cause(err)
 	}
 	defer resp.Body.Close()
-	// Not every RoundTripper has a body that heeds the context of its request.
-	defer context.AfterFunc(ctx, func() { resp.Body.Close() })()
+	defer closeLate(ctx, resp.Body)()
 	if reason := refuse(resp); reason != "" {
 		return responseError(resp, reason, cancel)
 	}
@@ -197,6 +196,33 @@ func (a *streamAttempt) cause(err error) error {
 		return context.Cause(a.ctx)
 	}
 	return err
+}
+
+// bodyGrace is how long a body has to heed the end of the context of its request.
+const bodyGrace = time.Second
+
+// closeLate closes a body some time after ctx has ended, as long as it is not stopped: not
+// every RoundTripper has a body that heeds the context of its request. Those that do,
+// such as net/http's, are left alone, as not all of them may be closed while they are read.
+// When stop returns it is over.
+func closeLate(ctx context.Context, body io.Closer) (stop func()) {
+	read, closed := make(chan struct{}), make(chan struct{})
+	idle := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		late := time.NewTimer(bodyGrace)
+		defer late.Stop()
+		select {
+		case <-read:
+		case <-late.C:
+			body.Close()
+		}
+	})
+	return func() {
+		close(read)
+		if !idle() {
+			<-closed
+		}
+	}
 }
 
 func (a *streamAttempt) request() *http.Request {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -32,9 +33,10 @@ type EventSourceOptions struct {
 	// WriteTimeout is how long one write, of all that is queued, may take before
 	// the client is given up. It takes the place of http.Server.WriteTimeout,
 	// which would end the stream. 0 means 30 s. Negative means none: a client that
-	// does not read then holds the stream, and Close, for as long as it is there. That
-	// is for writers that take no write deadline, such as httptest.ResponseRecorder;
-	// with those not even Abort or the end of Context can interrupt a write.
+	// does not read then holds the stream, and Close, for as long as it is there. So it
+	// is, by default, with writers that take no write deadline, as that of middleware
+	// which has Flush but no Unwrap, or httptest.ResponseRecorder; with those not even
+	// Abort or the end of Context can interrupt a write.
 	WriteTimeout time.Duration
 
 	// QueueMessages and QueueBytes bound what is queued and being written, counted
@@ -171,12 +173,14 @@ func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http
 // at that moment be stopped in time.
 //
 // A body of r is the application's to read, before or while the stream goes on. Over
-// HTTP/1.x the connection of a request that announces one is closed after the stream.
+// HTTP/1.x the connection of a request whose body has not been read by now, or was sent in
+// chunks, is closed after the stream.
 //
 // The response is HTTP as usual, on HTTP/1.1 and HTTP/2 alike; w may be wrapped
 // by middleware whose writer has an Unwrap method, or Flush and SetWriteDeadline
-// ([http.ResponseController]). A writer that can not flush is refused, as is one that
-// takes no write deadline, unless WriteTimeout is negative.
+// ([http.ResponseController]). A writer that can not flush is refused. So is one that takes
+// no write deadline, if the options have a WriteTimeout; if it is left to the default, Errors
+// tells, and a client that does not read holds the stream for as long as it is there.
 func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSourceOptions) (*EventSource, error) {
 	o := opts.withDefaults()
 	if err := checkStreamHeader(o.Header); err != nil {
@@ -185,12 +189,12 @@ func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSource
 	if !canFlush(w) {
 		return nil, refuseEventSource(w, fmt.Sprintf("%T has no Flush", w), http.ErrNotSupported)
 	}
-	err := http.NewResponseController(w).SetWriteDeadline(o.writeDeadline())
-	if o.WriteTimeout > 0 && errors.Is(err, http.ErrNotSupported) {
-		return nil, refuseEventSource(w, fmt.Sprintf("%T has no SetWriteDeadline, and there is a WriteTimeout", w), err)
+	untimed := http.NewResponseController(w).SetWriteDeadline(o.writeDeadline())
+	if untimed != nil && opts != nil && opts.WriteTimeout > 0 && errors.Is(untimed, http.ErrNotSupported) {
+		return nil, refuseEventSource(w, fmt.Sprintf("%T has no SetWriteDeadline, and there is a WriteTimeout", w), untimed)
 	}
 	setStreamHeader(w.Header(), o.Header)
-	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+	if r.ProtoMajor == 1 && mayHaveBody(r) {
 		// net/http would read the rest of the body before it writes the head, and wait
 		// without bound for what does not come, so as to use the connection again.
 		w.Header().Set("Connection", "close")
@@ -199,10 +203,23 @@ func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSource
 		return nil, answerHead(w)
 	}
 	es := newEventSource(w, r, o)
+	if o.WriteTimeout > 0 && errors.Is(untimed, http.ErrNotSupported) {
+		es.report(fmt.Errorf("websocket: %T has no SetWriteDeadline, so a client that does not read is not left: %w", w, untimed))
+	}
 	if err := es.start(); err != nil {
 		return nil, err
 	}
 	return es, nil
+}
+
+// mayHaveBody reports whether some of the body of a request may not have been read. To
+// read nothing does not wait where the length is known, and tells of the end.
+func mayHaveBody(r *http.Request) bool {
+	if r.ContentLength <= 0 || r.Body == nil || r.Header.Get("Expect") != "" {
+		return r.ContentLength != 0
+	}
+	_, err := r.Body.Read(nil)
+	return err != io.EOF
 }
 
 // refuseEventSource answers that there is no stream.

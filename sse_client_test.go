@@ -279,11 +279,47 @@ func TestEventStreamBodyHeedsNoContext(t *testing.T) {
 			synctest.Wait() // it reads
 			time.AfterFunc(time.Minute, func() { other.Close() })
 			start := time.Now()
-			if err := es.Close(); err != nil || time.Since(start) != 0 {
+			if err := es.Close(); err != nil || time.Since(start) != bodyGrace {
 				t.Errorf("status %d: Close: %v after %v", status, err, time.Since(start))
 			}
 		})
 	}
+}
+
+// A slowBody heeds a context, and takes a moment for that. It is not to be closed while it
+// is read.
+type slowBody struct {
+	ctx     context.Context
+	reading atomic.Bool
+	t       *testing.T
+}
+
+func (b *slowBody) Read([]byte) (int, error) {
+	b.reading.Store(true)
+	<-b.ctx.Done()
+	time.Sleep(bodyGrace / 2)
+	b.reading.Store(false)
+	return 0, b.ctx.Err()
+}
+
+func (b *slowBody) Close() error {
+	if b.reading.Load() {
+		b.t.Error("closed while it is read")
+	}
+	return nil
+}
+
+func TestEventStreamBodyIsLeftToItsReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := roundTripper(func(r *http.Request) (*http.Response, error) {
+			return respond(200, streamType, &slowBody{ctx: r.Context(), t: t}), nil
+		})
+		es := OpenEventSource("http://stream.example/", &EventSourceDialOptions{Client: &http.Client{Transport: answer}})
+		synctest.Wait() // it reads
+		if err := es.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A blankBody has blank lines without end, at once, until it is closed.

@@ -189,24 +189,48 @@ type flushWriter struct{ http.ResponseWriter }
 func (w flushWriter) Flush() { http.NewResponseController(w.ResponseWriter).Flush() }
 
 // Where no write deadline can be set nothing bounds what a client that does not read
-// can hold: that has to be asked for.
+// can hold: a WriteTimeout that was asked for is refused, and of the default Errors tells
+// that it has no effect.
 func TestEventSourceNoWriteDeadline(t *testing.T) {
 	for name, wrap := range map[string]func(*httptest.ResponseRecorder) http.ResponseWriter{
 		"middleware": func(w *httptest.ResponseRecorder) http.ResponseWriter { return flushWriter{w} },
 		"recorder":   func(w *httptest.ResponseRecorder) http.ResponseWriter { return w },
 	} {
 		refused := httptest.NewRecorder()
-		_, err := AcceptEventSource(wrap(refused), httptest.NewRequest("GET", "/", nil), nil)
+		_, err := AcceptEventSource(wrap(refused), httptest.NewRequest("GET", "/", nil), &EventSourceOptions{WriteTimeout: time.Second})
 		var no *EventSourceError
 		if !errors.Is(err, http.ErrNotSupported) || !errors.As(err, &no) || !strings.Contains(no.Reason, "SetWriteDeadline") || refused.Code != 500 {
 			t.Errorf("%s: %v, status %d", name, err, refused.Code)
 		}
-		taken := httptest.NewRecorder()
-		es, _ := accept(t, wrap(taken), &EventSourceOptions{WriteTimeout: -1})
-		es.Send(t.Context(), Event{Data: "x"})
-		if err := es.Close(); err != nil || taken.Body.String() != "retry: 5000\n\ndata: x\n\n" {
-			t.Errorf("%s, without WriteTimeout: %v, wrote %q", name, err, taken.Body)
+		for timeout, told := range map[time.Duration]error{0: http.ErrNotSupported, -1: nil} {
+			taken := httptest.NewRecorder()
+			es, _ := accept(t, wrap(taken), &EventSourceOptions{WriteTimeout: timeout})
+			es.Send(t.Context(), Event{Data: "x"})
+			if err := es.Close(); err != nil || taken.Body.String() != "retry: 5000\n\ndata: x\n\n" {
+				t.Errorf("%s, WriteTimeout %d: %v, wrote %q", name, timeout, err, taken.Body)
+			}
+			if err := <-es.Errors(); !errors.Is(err, told) {
+				t.Errorf("%s, WriteTimeout %d: Errors tells %v", name, timeout, err)
+			}
 		}
+	}
+}
+
+// A connection is used again where the body of the request has been read.
+func TestEventSourceKeepsTheConnection(t *testing.T) {
+	stream := EventSourceHandler(func(es *EventSource) { es.Send(context.Background(), Event{Data: "x"}) }, nil)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.ReadFull(r.Body, make([]byte, 7)) // and so no end of it
+		stream.ServeHTTP(w, r)
+	}))
+	defer s.Close()
+	resp, err := s.Client().Post(s.URL, "application/json", strings.NewReader(`{"q":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || resp.Close || !strings.Contains(string(text), "data: x") {
+		t.Errorf("%v, Close %t, %q", err, resp.Close, text)
 	}
 }
 
