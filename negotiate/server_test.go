@@ -150,9 +150,9 @@ func TestRequestRules(t *testing.T) {
 		{"subprotocol twice", []string{protocol, "Sec-WebSocket-Protocol: chat, chat\r\n"}, 400, "4.1"},
 		{"65 subprotocols", []string{"chat, superchat", manyTokens(65)}, 400, "4.1"},
 		{"64 subprotocols", []string{"chat, superchat", manyTokens(64)}, 0, ""},
-		{"8 KiB of subprotocols", []string{"chat, superchat", "chat" + strings.Repeat(",", MaxSubprotocolBytes-len("chat"))}, 0, ""},
-		{"more than that", []string{"chat, superchat", "chat" + strings.Repeat(",", MaxSubprotocolBytes-len("chat")+1)}, 400, "4.1"},
-		{"more over two lines", []string{protocol, protocol + "Sec-WebSocket-Protocol: x" + strings.Repeat(",", MaxSubprotocolBytes-len("chat, superchat")) + "\r\n"}, 400, "4.1"},
+		{"64 KiB of subprotocols", []string{"chat, superchat", "chat" + strings.Repeat(",", maxSubprotocolBytes-len("chat"))}, 0, ""},
+		{"more than that", []string{"chat, superchat", "chat" + strings.Repeat(",", maxSubprotocolBytes-len("chat")+1)}, 400, "4.1"},
+		{"more over two lines", []string{protocol, protocol + "Sec-WebSocket-Protocol: x" + strings.Repeat(",", maxSubprotocolBytes-len("chat, superchat")) + "\r\n"}, 400, "4.1"},
 
 		{"unknown extension", []string{version, version + "Sec-WebSocket-Extensions: x-any; a=1\r\n"}, 0, ""},
 		{"extension header malformed", []string{version, version + "Sec-WebSocket-Extensions: x-any; =1\r\n"}, 400, "9.1"},

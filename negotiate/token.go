@@ -4,9 +4,9 @@ package negotiate
 // is refused with 400. Browsers and libraries offer a handful.
 const MaxSubprotocols = 64
 
-// MaxSubprotocolBytes is the most bytes of Sec-WebSocket-Protocol, over all header
-// lines; a request with more is refused with 400.
-const MaxSubprotocolBytes = 8 << 10
+// maxSubprotocolBytes is the most bytes of Sec-WebSocket-Protocol, over all header lines.
+// Tokens that authenticate travel there, as pages can set no other header.
+const maxSubprotocolBytes = 64 << 10
 
 // tokenBytes has the bytes a token is made of.
 //
@@ -55,7 +55,7 @@ func listHas(list, element string) bool {
 func appendTokens(dst []string, lists []string) (tokens []string, ok bool) {
 	size := 0
 	for _, list := range lists {
-		if size += len(list); size > MaxSubprotocolBytes {
+		if size += len(list); size > maxSubprotocolBytes {
 			return dst, false
 		}
 		for list != "" {

@@ -19,7 +19,7 @@ type flight struct {
 	cancel context.CancelFunc
 	begun  time.Time
 	landed chan struct{} // closed at the end
-	keep   func() bool   // keeps the network connection, which else ends with ctx
+	keep   func() bool   // keeps the network connection, if there is one, which else ends with ctx
 
 	// The Transport locks these.
 	waiting int
@@ -35,7 +35,7 @@ var errNoRoom = errors.New("http2: the server takes no streams on a new connecti
 // board joins the flight of the host, or begins one.
 func (h *host) board() *flight {
 	if h.flight == nil {
-		f := &flight{host: h, begun: time.Now(), landed: make(chan struct{})}
+		f := &flight{host: h, begun: time.Now(), landed: make(chan struct{}), keep: func() bool { return true }}
 		f.ctx, f.cancel = context.WithTimeout(context.Background(), dialTimeout)
 		h.flight = f
 		go func() { f.land(f.connect()) }()

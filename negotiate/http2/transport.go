@@ -30,7 +30,8 @@ type Transport struct {
 	// and port. Default: a [net.Dialer].
 	NetDialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// IdleTimeout is how long a connection without WebSockets is kept for the
-	// next. Default: 10 s; below 0 it is kept until it ends.
+	// next; it has to be longer than one takes to be made. Default: 10 s; below 0 it is
+	// kept until it ends.
 	IdleTimeout time.Duration
 	// PingInterval sends a PING of HTTP/2 when nothing was received for as long,
 	// and ends the connection with all its WebSockets when none comes back within
