@@ -278,6 +278,7 @@ func (c *Conn) wroteScheduled(data *batch, left *codec.Buffer, err error) {
 		c.failLocked(c.writeFailed(err)) // before they count as written for those who Flush
 	}
 	if left != nil && c.broken {
+		c.atEnd().lost = true
 		left.Release()
 		left = nil
 	}

@@ -122,7 +122,7 @@ func (c *Conn) abort() {
 // contextEnded ends the connection with the context of its options.
 func (c *Conn) contextEnded() {
 	cause := c.contextCause()
-	c.report(cause)
+	c.reportContext(cause)
 	c.beginClose(StatusGoingAway, "", min(contextCloseTimeout, c.closeTimeout))
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,6 +130,18 @@ func (c *Conn) contextEnded() {
 		c.giveUp(cause)
 	}
 	c.abandonReceived()
+}
+
+// reportContext reports the end of the context, once: it may be noticed first by what it
+// leads to.
+func (c *Conn) reportContext(cause error) {
+	c.mu.Lock()
+	told := c.atEnd().contextTold
+	c.end.contextTold = true
+	c.mu.Unlock()
+	if !told {
+		c.report(cause)
+	}
 }
 
 // contextCause is the end of the context of the options.
@@ -181,6 +193,9 @@ func (c *Conn) beginClosing() {
 // has none writes nothing for it.
 func (c *Conn) queueClose(code StatusCode, reason string) {
 	c.closeQueued, c.atEnd().closeCode, c.atEnd().closeReason = true, code, reason
+	if c.broken {
+		return // there is nobody to write it
+	}
 	if c.data == nil {
 		c.data = batches.Get().(*batch)
 	}
@@ -314,7 +329,7 @@ func (c *Conn) taken() uint64 {
 func (c *Conn) breakOff() {
 	c.broken = true
 	c.dropQueued()
-	c.atEnd().lost = c.end.lost || c.written < c.queued
+	c.atEnd().lost = c.end.lost || !c.writing && c.written < c.queued
 	c.settleFlushes()
 	c.settlePings()
 }

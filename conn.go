@@ -111,6 +111,7 @@ type ending struct {
 	receivedReason string
 	event          CloseEvent
 	untold         error         // the first for Errors, while that has no channel
+	contextTold    bool          // Errors has been told of the end of the context
 	lost           bool          // not all that was sent was written
 	lingerReads    uint64        // how many there were when the linger began
 	lingered       time.Duration // beyond the first

@@ -150,8 +150,9 @@ func (c *Conn) readMore() error {
 
 // lingerOn has a read made again that the linger of a failed connection has ended, if
 // something came within it, or the application kept the reader from reading: what the
-// peer said before it left may still be in the socket. It does so for as many times as fit
-// into the close timeout, so that a peer which goes on to send does not keep it for ever.
+// peer said before it left may still be in the socket. Where the application takes all as
+// it comes that goes on for the close timeout, so that a peer which goes on to send does
+// not keep it for ever.
 func (c *Conn) lingerOn(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,11 +160,14 @@ func (c *Conn) lingerOn(err error) error {
 		return err
 	}
 	reads, end := c.received.calls.Load(), c.atEnd()
-	if reads == end.lingerReads && !c.delayed || end.lingered >= c.closeTimeout {
+	switch {
+	case c.delayed:
+	case reads == end.lingerReads || end.lingered >= c.closeTimeout:
 		return err
+	default:
+		end.lingered += lingerTimeout
 	}
 	c.delayed, end.lingerReads = false, reads
-	end.lingered += lingerTimeout
 	c.transport.setReadDeadline(time.Now().Add(lingerTimeout))
 	return nil
 }
@@ -412,7 +416,6 @@ func (c *Conn) deliverLast(m Message) bool {
 	}
 	select {
 	case c.messages <- m:
-		c.receiving = true
 		return true
 	case <-abandoned:
 	case <-grace.C:
@@ -424,7 +427,8 @@ func (c *Conn) deliverLast(m Message) bool {
 // as the closing may take, if it has received any.
 func (c *Conn) graceOfLeaving() time.Duration {
 	left := time.Until(c.atEnd().closeBy)
-	if c.receiving || c.taken() > c.end.takenBefore+1 { // one waits
+	c.receiving = c.receiving || c.taken() > c.end.takenBefore+1 // one waits
+	if c.receiving {
 		return left
 	}
 	return min(leaveGrace, left)
@@ -495,13 +499,14 @@ func longer(pause time.Duration) time.Duration {
 	if pause < 50*time.Millisecond {
 		return 2 * pause
 	}
-	return min(pause+pause/16, time.Second)
+	return min(pause+pause/16, 200*time.Millisecond)
 }
 
 // answerClose completes the closing handshake that the peer began, with the code and
 // the reason it has sent, or answered (RFC 6455, section 5.5.1). That a page sees its
 // own reason again is what browsers' users are used to.
 func (c *Conn) answerClose(code StatusCode, reason string) {
+	c.attention.Or(watched) // first, as the application may come back at once
 	c.endMessages()
 	c.awaitAnswers()
 	c.writeClose(code, reason)
@@ -570,7 +575,6 @@ func (c *Conn) endMessages() {
 // expected back. One that holds the channel, as a range over it does, is not: it has a
 // short time after it has received all, or a longer one in which it received nothing.
 func (c *Conn) awaitAnswers() {
-	c.attention.Or(watched)
 	// One who waits for Messages has just been woken, and is back as soon as it runs.
 	runtime.Gosched()
 	c.mu.Lock()
@@ -620,7 +624,7 @@ func (c *Conn) failProtocol(e *ProtocolError) {
 	c.kick()
 	c.mu.Unlock()
 	<-f.done
-	if f.err != nil {
+	if c.isBroken() {
 		return // TLS would wait to end its side too
 	}
 	c.transport.closeWrite()
@@ -675,7 +679,10 @@ func (c *Conn) conclude(err error) {
 	}
 	event := c.settle(err)
 	if event.Err != nil {
-		if _, told := err.(*ProtocolError); !told && !errors.Is(event.Err, errContextEnded) {
+		switch _, told := err.(*ProtocolError); {
+		case errors.Is(event.Err, errContextEnded):
+			c.reportContext(event.Err)
+		case !told:
 			c.report(event.Err)
 		}
 	}

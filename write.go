@@ -363,6 +363,7 @@ func (c *Conn) wroteNow(w *directWrite, err error) error {
 		c.failLocked(err)
 		err = c.closedError()
 	case left != nil && c.broken:
+		c.atEnd().lost = true
 		c.written++
 		left.Release()
 	case left != nil:
