@@ -131,40 +131,6 @@ func TestContextIsTold(t *testing.T) {
 	})
 }
 
-// A slowSession takes its time to send.
-type slowSession struct{}
-
-func (slowSession) Outgoing([]byte, negotiate.Message) ([]byte, negotiate.Reserved, bool, error) {
-	time.Sleep(3 * time.Second)
-	return nil, 0, false, nil
-}
-
-func (slowSession) Incoming([]byte, negotiate.Message, int64) ([]byte, bool, error) {
-	return nil, false, nil
-}
-
-func (slowSession) Close() {}
-
-// A peer is not taken for dead for the time that an extension takes.
-func TestKeepaliveWaitsForAnExtension(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe()
-		defer far.Close()
-		c := newConn((&AcceptOptions{PingInterval: time.Second, PongTimeout: time.Second}).settings())
-		p := negotiate.NewPipeline(negotiate.Offer{Name: "slow"}, negotiate.RSV1, slowSession{})
-		c.start(&handshake{transport: newTransport(near, c), reader: c.readerFor(negotiate.Hybi13, p), writer: serverEncoder, pipeline: p})
-		go io.Copy(io.Discard, far)
-		if err := c.Send(t.Context(), Text("x")); err != nil {
-			t.Error(err)
-		}
-		if err := c.Flush(t.Context()); err != nil {
-			t.Errorf("Flush: %v", err)
-		}
-		c.Abort()
-		<-c.Closed()
-	})
-}
-
 // A tape with something in its way.
 type slowTape struct {
 	*tape

@@ -52,7 +52,6 @@ type keepalive struct {
 	seenWrites uint32
 
 	writes atomic.Uint32 // that have come to an end
-	waits  atomic.Bool   // a write is under way, and not an extension
 }
 
 // stop ends both.
@@ -345,7 +344,7 @@ func (c *Conn) checkKeepalive() {
 	case c.phase == StateClosed:
 	case c.activity.Load() != k.seen || c.waiting.Load():
 		k.pong = nil
-	case k.written.IsZero() && (k.writes.Load() != k.seenWrites || !k.waits.Load()):
+	case k.written.IsZero() && k.writes.Load() != k.seenWrites:
 		c.checkPongIn(c.pongTimeout)
 	case time.Since(k.written) < c.pongTimeout:
 		c.checkPongIn(c.pongTimeout - time.Since(k.written))
@@ -377,10 +376,7 @@ func (c *Conn) writeWatched(buffers net.Buffers) error {
 		n := min(len(buffers[last]), maxWrite)
 		rest := buffers[last][n:]
 		buffers[last] = buffers[last][:n]
-		k.waits.Store(true)
-		err := c.transport.write(buffers)
-		k.waits.Store(false)
-		if err != nil {
+		if err := c.transport.write(buffers); err != nil {
 			return err
 		}
 		k.writes.Add(1)

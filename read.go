@@ -391,16 +391,33 @@ func (c *Conn) deliverWaiting(m Message) {
 // given up, or left without receiving.
 func (c *Conn) deliverLate(m Message) bool {
 	c.mu.Lock()
-	leaving := c.signals.wait(leaving)
+	leaving, late := c.signals.wait(leaving), c.signals.raised(leaving)
 	c.mu.Unlock()
-	if !c.awaitInbox(len(m.Data), leaving, nil) {
+	if late {
 		return c.deliverLast(m)
 	}
+	delivered := false
+	if c.awaitInbox(len(m.Data), leaving, nil) {
+		select {
+		case c.messages <- m:
+			delivered = true
+		case <-leaving:
+		}
+	}
 	select {
-	case c.messages <- m:
-		return true
 	case <-leaving:
-		return c.deliverLast(m)
+		c.waitedAtClose()
+	default:
+	}
+	return delivered || c.deliverLast(m)
+}
+
+// waitedAtClose has a message that waited then not count for received before.
+func (c *Conn) waitedAtClose() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.atEnd().takenBefore > 0 {
+		c.end.takenBefore--
 	}
 }
 
@@ -427,7 +444,7 @@ func (c *Conn) deliverLast(m Message) bool {
 // as the closing may take, if it has received any.
 func (c *Conn) graceOfLeaving() time.Duration {
 	left := time.Until(c.atEnd().closeBy)
-	c.receiving = c.receiving || c.taken() > c.end.takenBefore+1 // one waits
+	c.receiving = c.receiving || c.taken() > c.end.takenBefore+1 // which waits
 	if c.receiving {
 		return left
 	}
