@@ -138,9 +138,12 @@ func (c *Conn) reportContext(cause error) {
 	c.mu.Lock()
 	told := c.atEnd().contextTold
 	c.end.contextTold = true
+	if !told {
+		c.tell(cause)
+	}
 	c.mu.Unlock()
 	if !told {
-		c.report(cause)
+		c.logError(cause)
 	}
 }
 
@@ -349,8 +352,9 @@ func (c *Conn) freeReader(linger time.Duration) {
 	switch {
 	case t == nil || freed:
 	case linger > 0:
-		c.atEnd().lingerReads = c.received.calls.Load()
-		err = t.setReadDeadline(time.Now().Add(linger))
+		c.atEnd().lingerReads, c.end.lingerFrom = c.received.calls.Load(), c.received.bytes.Load()
+		c.end.lingerBy = time.Now().Add(linger)
+		err = t.setReadDeadline(c.end.lingerBy)
 	default:
 		c.freed = true
 		err = t.setReadDeadline(past)
@@ -532,26 +536,21 @@ func (c *Conn) stopTimers() {
 	}
 }
 
-// report offers an error to whoever reads Errors. The newest is dropped where
-// nobody does.
+// report offers an error to whoever reads Errors, and logs it. The newest is dropped where
+// nobody reads.
 func (c *Conn) report(err error) {
-	level := slog.LevelWarn
-	if ownDoing(err) {
-		level = slog.LevelDebug
-	}
-	if c.logs(level) {
-		c.logger.Log(context.Background(), level, "websocket", "error", err, "url", c.loggedURL())
-	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.published {
-		c.tell(err)
-	}
+	c.tell(err)
+	c.mu.Unlock()
+	c.logError(err)
 }
 
 // tell keeps the first error for errorChannel: most connections end with one, and few
 // applications ask.
 func (c *Conn) tell(err error) {
+	if c.published {
+		return
+	}
 	if c.extra().errors == nil && c.atEnd().untold == nil {
 		c.end.untold = err
 		return
@@ -559,6 +558,16 @@ func (c *Conn) tell(err error) {
 	select {
 	case c.errorChannel() <- err:
 	default:
+	}
+}
+
+func (c *Conn) logError(err error) {
+	level := slog.LevelWarn
+	if ownDoing(err) {
+		level = slog.LevelDebug
+	}
+	if c.logs(level) {
+		c.logger.Log(context.Background(), level, "websocket", "error", err, "url", c.loggedURL())
 	}
 }
 

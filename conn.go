@@ -115,6 +115,8 @@ type ending struct {
 	lost           bool          // not all that was sent was written
 	lingerReads    uint64        // how many there were when the linger began
 	lingered       time.Duration // beyond the first
+	lingerFrom     uint64        // bytes received when the connection failed
+	lingerBy       time.Time     // when the linger ends that is under way
 	takenBefore    uint64        // what the application has received before Close: taken
 	ignored        bool          // the application gave up what it had not received by not receiving
 	closeTimer     *time.Timer

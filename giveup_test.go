@@ -1,9 +1,11 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -85,6 +87,96 @@ func TestCloseByTheReceiver(t *testing.T) {
 	})
 }
 
+// Nor is that a message was handed over to the receiver which then calls Close.
+func TestCloseByTheReceiverOfTheNext(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			c, far := served(AcceptOptions{ReceiveMessages: 1, CloseTimeout: time.Minute})
+			defer far.Close()
+			go func() {
+				for range 4 {
+					far.Write(fromClient(codec.OpBinary, make([]byte, 9)))
+				}
+				far.Write(fromClient(codec.OpClose, codec.AppendClosePayload(nil, StatusNormalClosure, "")))
+			}()
+			go io.Copy(io.Discard, far)
+			time.Sleep(time.Second)
+			<-c.Messages()
+			began := time.Now()
+			if err := c.Close(t.Context(), StatusNormalClosure, ""); err != nil || time.Since(began) > 2*leaveGrace {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+			c.Abort()
+		})
+	}
+}
+
+// A message that needs the room of several waits for a receiver that goes on after Close,
+// and one for which there is room in the last moment is seen.
+func TestCloseWaitsForRoomInBytes(t *testing.T) {
+	for name, test := range map[string]struct {
+		sizes        []int
+		first, pause time.Duration
+	}{
+		"the room of several": {[]int{250, 250, 250, 250, 900}, 0, 400 * time.Millisecond},
+		"the last moment":     {[]int{900, 900}, leaveGrace - 50*time.Millisecond, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, far := served(AcceptOptions{ReceiveBytes: 1000, ReceiveMessages: 8, CloseTimeout: time.Minute})
+				defer far.Close()
+				go func() {
+					for _, size := range test.sizes {
+						far.Write(fromClient(codec.OpBinary, make([]byte, size)))
+					}
+					far.Write(fromClient(codec.OpClose, codec.AppendClosePayload(nil, StatusNormalClosure, "")))
+				}()
+				go io.Copy(io.Discard, far)
+				time.Sleep(time.Second)
+				go c.Close(context.Background(), StatusNormalClosure, "")
+				time.Sleep(test.first)
+				got := 0
+				for range c.Messages() {
+					got++
+					time.Sleep(test.pause)
+				}
+				if got != len(test.sizes) {
+					t.Errorf("received %d of %d; %v", got, len(test.sizes), <-c.Errors())
+				}
+				<-c.Closed()
+			})
+		})
+	}
+}
+
+// A peer that sends on keeps a failed connection no longer than the close timeout, where
+// the application takes all at once.
+func TestFailedConnectionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, far := served(AcceptOptions{CloseTimeout: 2 * time.Second, WriteTimeout: 100 * time.Millisecond})
+		go func() {
+			burst := bytes.Repeat(fromClient(codec.OpBinary, []byte("x")), 200)
+			for {
+				if _, err := far.Write(burst); err != nil {
+					return
+				}
+				time.Sleep(900 * time.Millisecond)
+			}
+		}()
+		began := time.Now()
+		time.AfterFunc(time.Hour, func() { far.Close() })
+		c.Send(t.Context(), Binary(make([]byte, 1<<20))) // nobody reads
+		for range c.Messages() {
+		}
+		<-c.Closed()
+		if d := time.Since(began); d > 5*time.Second {
+			t.Errorf("it took %v", d)
+		}
+		far.Close()
+		time.Sleep(time.Hour)
+	})
+}
+
 // An application that receives slowly has all that came before a write failed.
 func TestSlowReceiverAfterAFailedWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -128,6 +220,33 @@ func TestContextIsTold(t *testing.T) {
 			t.Errorf("Closed tells %v, Errors %v", e.Err, told)
 		}
 		c.contextEnded() // late, and for nobody
+	})
+}
+
+// A slowLog takes its time.
+type slowLog struct{ slog.Handler }
+
+func (slowLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (slowLog) Handle(context.Context, slog.Record) error {
+	time.Sleep(10 * time.Second)
+	return nil
+}
+
+// Nor is it lost while it is logged.
+func TestContextIsToldBeforeItIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		c, far := served(AcceptOptions{Context: ctx, Logger: slog.New(slowLog{slog.DiscardHandler})})
+		errs := c.Errors()
+		cancel()
+		synctest.Wait() // it logs
+		far.Close()
+		e := <-c.Closed()
+		if told := <-errs; !errors.Is(told, context.Canceled) {
+			t.Errorf("Closed tells %v, Errors %v", e.Err, told)
+		}
+		time.Sleep(time.Minute)
 	})
 }
 

@@ -39,6 +39,10 @@ const (
 	// the peer, and for it to end its side, so that what was sent last is not lost to
 	// a reset (RFC 6455, section 7.1.1).
 	lingerTimeout = time.Second
+
+	// maxLinger is the most bytes of messages that are read for an application that takes
+	// its time, after the connection has failed: more than a socket holds by default.
+	maxLinger = 8 << 20
 )
 
 // connectAndRead is the read loop of a connection that has yet to be opened.
@@ -150,26 +154,39 @@ func (c *Conn) readMore() error {
 
 // lingerOn has a read made again that the linger of a failed connection has ended, if
 // something came within it, or the application kept the reader from reading: what the
-// peer said before it left may still be in the socket. Where the application takes all as
-// it comes that goes on for the close timeout, so that a peer which goes on to send does
-// not keep it for ever.
+// peer said before it left may still be in the socket. Neither is without end, so that a peer
+// which goes on to send does not keep it for ever: the first goes on for the close timeout,
+// the second for as much as sockets hold.
 func (c *Conn) lingerOn(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.broken || c.freed || !c.readsOn() {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.broken || c.freed || c.signals.raised(abandoned) || !c.readsOn() {
 		return err
 	}
 	reads, end := c.received.calls.Load(), c.atEnd()
 	switch {
 	case c.delayed:
+		if c.received.bytes.Load()-end.lingerFrom > maxLinger {
+			return err
+		}
 	case reads == end.lingerReads || end.lingered >= c.closeTimeout:
 		return err
 	default:
 		end.lingered += lingerTimeout
 	}
 	c.delayed, end.lingerReads = false, reads
-	c.transport.setReadDeadline(time.Now().Add(lingerTimeout))
+	end.lingerBy = time.Now().Add(lingerTimeout)
+	c.transport.setReadDeadline(end.lingerBy)
 	return nil
+}
+
+// noteDelay notes that the linger is over, if it is, while the reader waited for the
+// application.
+func (c *Conn) noteDelay() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	by := c.atEnd().lingerBy
+	c.delayed = c.delayed || !by.IsZero() && !time.Now().Before(by)
 }
 
 // readsOn reports whether the transport can read after a deadline that has expired, as a
@@ -380,7 +397,9 @@ func (c *Conn) deliverWaiting(m Message) {
 	}
 	if c.deliverLate(m) {
 		c.remember(len(m.Data))
-		c.delayed = c.attention.Load()&watched != 0
+		if c.attention.Load()&watched != 0 {
+			c.noteDelay()
+		}
 		return
 	}
 	c.discarding++
@@ -396,20 +415,15 @@ func (c *Conn) deliverLate(m Message) bool {
 	if late {
 		return c.deliverLast(m)
 	}
-	delivered := false
 	if c.awaitInbox(len(m.Data), leaving, nil) {
 		select {
 		case c.messages <- m:
-			delivered = true
+			return true
 		case <-leaving:
 		}
 	}
-	select {
-	case <-leaving:
-		c.waitedAtClose()
-	default:
-	}
-	return delivered || c.deliverLast(m)
+	c.waitedAtClose()
+	return c.deliverLast(m)
 }
 
 // waitedAtClose has a message that waited then not count for received before.
@@ -421,23 +435,58 @@ func (c *Conn) waitedAtClose() {
 	}
 }
 
-// deliverLast waits for an application that is leaving.
+// deliverLast waits for an application that is leaving: for a grace, and once more where
+// it has turned out to receive meanwhile.
 func (c *Conn) deliverLast(m Message) bool {
+	for {
+		c.mu.Lock()
+		abandoned := c.signals.wait(abandoned)
+		grace := time.NewTimer(c.graceOfLeaving())
+		c.mu.Unlock()
+		knew := c.receiving
+		if c.deliverWithin(m, abandoned, grace) {
+			return true
+		}
+		if knew || !c.receivesStill() {
+			return false
+		}
+	}
+}
+
+// receivesStill reports whether the application has received since Close, and not given up.
+func (c *Conn) receivesStill() bool {
 	c.mu.Lock()
-	abandoned := c.signals.wait(abandoned)
-	grace := time.NewTimer(c.graceOfLeaving())
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	c.graceOfLeaving()
+	return c.receiving && !c.signals.raised(abandoned)
+}
+
+// deliverWithin waits until the grace is over, and looks once more then.
+func (c *Conn) deliverWithin(m Message, abandoned <-chan struct{}, grace *time.Timer) bool {
 	defer grace.Stop()
-	if !c.awaitInbox(len(m.Data), abandoned, grace.C) {
+	if c.awaitInbox(len(m.Data), abandoned, grace.C) {
+		select {
+		case c.messages <- m:
+			return true
+		case <-abandoned:
+			return false
+		case <-grace.C:
+		}
+	}
+	select {
+	case <-abandoned:
+		return false
+	default:
+	}
+	if !c.fitsInbox(len(m.Data)) {
 		return false
 	}
 	select {
 	case c.messages <- m:
 		return true
-	case <-abandoned:
-	case <-grace.C:
+	default:
+		return false
 	}
-	return false
 }
 
 // graceOfLeaving is how long the application has to receive a message after Close: as long

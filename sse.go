@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -173,8 +172,7 @@ func EventSourceHandler(serve func(*EventSource), opts *EventSourceOptions) http
 // at that moment be stopped in time.
 //
 // A body of r is the application's to read, before or while the stream goes on. Over
-// HTTP/1.x the connection of a request whose body has not been read by now, or was sent in
-// chunks, is closed after the stream.
+// HTTP/1.x the connection of a request that announces one is closed after the stream.
 //
 // The response is HTTP as usual, on HTTP/1.1 and HTTP/2 alike; w may be wrapped
 // by middleware whose writer has an Unwrap method, or Flush and SetWriteDeadline
@@ -194,7 +192,7 @@ func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSource
 		return nil, refuseEventSource(w, fmt.Sprintf("%T has no SetWriteDeadline, and there is a WriteTimeout", w), untimed)
 	}
 	setStreamHeader(w.Header(), o.Header)
-	if r.ProtoMajor == 1 && mayHaveBody(r) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
 		// net/http would read the rest of the body before it writes the head, and wait
 		// without bound for what does not come, so as to use the connection again.
 		w.Header().Set("Connection", "close")
@@ -210,16 +208,6 @@ func AcceptEventSource(w http.ResponseWriter, r *http.Request, opts *EventSource
 		return nil, err
 	}
 	return es, nil
-}
-
-// mayHaveBody reports whether some of the body of a request may not have been read. To
-// read nothing does not wait where the length is known, and tells of the end.
-func mayHaveBody(r *http.Request) bool {
-	if r.ContentLength <= 0 || r.Body == nil || r.Header.Get("Expect") != "" {
-		return r.ContentLength != 0
-	}
-	_, err := r.Body.Read(nil)
-	return err != io.EOF
 }
 
 // refuseEventSource answers that there is no stream.

@@ -216,24 +216,6 @@ func TestEventSourceNoWriteDeadline(t *testing.T) {
 	}
 }
 
-// A connection is used again where the body of the request has been read.
-func TestEventSourceKeepsTheConnection(t *testing.T) {
-	stream := EventSourceHandler(func(es *EventSource) { es.Send(context.Background(), Event{Data: "x"}) }, nil)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.ReadFull(r.Body, make([]byte, 7)) // and so no end of it
-		stream.ServeHTTP(w, r)
-	}))
-	defer s.Close()
-	resp, err := s.Client().Post(s.URL, "application/json", strings.NewReader(`{"q":1}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if text, err := io.ReadAll(resp.Body); err != nil || resp.Close || !strings.Contains(string(text), "data: x") {
-		t.Errorf("%v, Close %t, %q", err, resp.Close, text)
-	}
-}
-
 // Without WriteTimeout a client may take its time, also under a server that has one.
 func TestEventSourceWithoutWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
