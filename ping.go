@@ -383,6 +383,7 @@ func (c *Conn) writeWatched(buffers net.Buffers) error {
 		if len(rest) == 0 {
 			return nil
 		}
-		buffers = net.Buffers{rest}
+		buffers = buffers[:1]
+		buffers[0] = rest
 	}
 }

@@ -148,8 +148,8 @@ func (es *EventSource) Flush(ctx context.Context) error {
 
 // Close refuses further events, sends those that are queued, and returns when
 // nothing uses the ResponseWriter any more; a client that does not read holds it
-// for twice the WriteTimeout at most, if there is one. The error is that of writing, or ErrClosed
-// if the stream was closed already or the client went away.
+// for twice the WriteTimeout at most, if there is one. The error is that of writing, or
+// ErrClosed if the stream was closed already or the client went away.
 //
 // The end of the response is sent by net/http, when the handler returns: it too has
 // the WriteTimeout, which begins with the end of the stream.
